@@ -37,7 +37,7 @@ class UnknownNameError(InputError):
 
 
 class NothingFitsError(Exception):
-    """A valid question whose answer is "nothing fits"; the message says what comes nearest and what to change."""
+    """A valid question whose answer is "nothing fits"; says what comes nearest and what to change."""
 
 
 def close_matches(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
