@@ -25,6 +25,18 @@ class LatentAttention:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GlobalAttention:
+    """How the layers without a window differ from the local ones, where they do (Gemma 4).
+
+    ``keys_are_values`` says that one projection gives both, so these layers have no v.
+    """
+
+    head_dim: int
+    kv_heads: int
+    keys_are_values: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mixer:
     """Layers that mix tokens without softmax attention (gated delta net, Mamba-2, short convolution).
 
@@ -82,6 +94,9 @@ class Architecture:
         sliding_window: attention window of the local layers, tokens; 0 for none.
         sliding_layers: how many layers are local.
         latent: latent attention, or None.
+        global_attention: shape of the layers without a window where it differs from the local ones, else None;
+            the width properties below describe the local layers then.
+        attention_gate: the query projection also gives a gate of the same width for the attention output.
         experts, experts_per_token: routed experts per mixture layer; 0 for dense models.
         expert_intermediate: feed-forward width of one routed expert.
         shared_expert_intermediate: total width of the experts that every token passes; 0 for none.
@@ -111,6 +126,8 @@ class Architecture:
     sliding_window: int = 0
     sliding_layers: int = 0
     latent: LatentAttention | None = None
+    global_attention: GlobalAttention | None = None
+    attention_gate: bool = False
     experts: int = 0
     experts_per_token: int = 0
     expert_intermediate: int = 0
@@ -134,6 +151,11 @@ class Architecture:
     def attention_layers(self) -> int:
         """Layers with softmax attention."""
         return self.layers - (self.mixer.layers if self.mixer else 0)
+
+    @property
+    def global_layers(self) -> int:
+        """Attention layers without a window."""
+        return self.attention_layers - self.sliding_layers
 
     @property
     def moe_layers(self) -> int:
@@ -170,39 +192,61 @@ class Architecture:
         return (*self._attention_linears(), *self._mlp_linears(), self._head_linear())
 
     def _attention_linears(self) -> tuple[Linear, ...]:
-        layers = self.attention_layers
         if self.latent:
-            mla = self.latent
-            rows = []
-            if mla.q_lora_rank:
-                rows += [("q_a", self.hidden, mla.q_lora_rank), ("q_b", mla.q_lora_rank, self.query_features)]
-            else:
-                rows += [("q", self.hidden, self.query_features)]
-            rows += [
-                ("kv_a", self.hidden, mla.kv_lora_rank + mla.qk_rope_head_dim),
-                ("kv_b", mla.kv_lora_rank, self.heads * (mla.qk_nope_head_dim + mla.v_head_dim)),
-                ("o", self.value_features, self.hidden),
-            ]
-            biased: dict[str, bool] = {"o": self.o_bias}
+            return self._latent_linears(self.latent)
+        other = self.global_attention
+        if other is None:
+            return self._projections(self.attention_layers, self.head_dim, self.kv_heads)
+        roles = ("q", "k", "o") if other.keys_are_values else ("q", "k", "v", "o")
+        return (
+            *self._projections(self.sliding_layers, self.head_dim, self.kv_heads),
+            *self._projections(self.global_layers, other.head_dim, other.kv_heads, roles),
+        )
+
+    def _projections(
+        self, layers: int, head_dim: int, kv_heads: int, roles: tuple[str, ...] = ("q", "k", "v", "o")
+    ) -> tuple[Linear, ...]:
+        queries = self.heads * head_dim
+        keys = kv_heads * head_dim
+        shapes = {
+            "q": (self.hidden, queries * (2 if self.attention_gate else 1)),
+            "k": (self.hidden, keys),
+            "v": (self.hidden, keys),
+            "o": (queries, self.hidden),
+        }
+        return tuple(
+            Linear(
+                role=role,
+                group="attention",
+                in_features=shapes[role][0],
+                out_features=shapes[role][1],
+                layers=layers,
+                bias=self.o_bias if role == "o" else self.qkv_bias,
+            )
+            for role in roles
+            if layers
+        )
+
+    def _latent_linears(self, latent: LatentAttention) -> tuple[Linear, ...]:
+        if latent.q_lora_rank:
+            rows = [("q_a", self.hidden, latent.q_lora_rank), ("q_b", latent.q_lora_rank, self.query_features)]
         else:
-            rows = [
-                ("q", self.hidden, self.query_features),
-                ("k", self.hidden, self.kv_features),
-                ("v", self.hidden, self.kv_features),
-                ("o", self.value_features, self.hidden),
-            ]
-            biased = {"q": self.qkv_bias, "k": self.qkv_bias, "v": self.qkv_bias, "o": self.o_bias}
+            rows = [("q", self.hidden, self.query_features)]
+        rows += [
+            ("kv_a", self.hidden, latent.kv_lora_rank + latent.qk_rope_head_dim),
+            ("kv_b", latent.kv_lora_rank, self.heads * (latent.qk_nope_head_dim + latent.v_head_dim)),
+            ("o", self.value_features, self.hidden),
+        ]
         return tuple(
             Linear(
                 role=role,
                 group="attention",
                 in_features=fan_in,
                 out_features=fan_out,
-                layers=layers,
-                bias=biased.get(role, False),
+                layers=self.attention_layers,
+                bias=self.o_bias and role == "o",
             )
             for role, fan_in, fan_out in rows
-            if layers
         )
 
     def _mlp_linears(self) -> tuple[Linear, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from estimator.errors import InputError, UnknownNameError
 
 Status = Literal["user", "measured", "published", "fitted", "computed", "guess"]
-Shape = Literal["lognormal", "triangular", "beta", "fixed"]
+Shape = Literal["normal", "lognormal", "logitnormal", "fixed"]
 
 FILES = ("economics.toml", "memory.toml", "speed.toml", "serving.toml")
 
@@ -30,7 +30,8 @@ class Assumption:
         status: user, measured, published, fitted, computed or guess.
         source: where the number comes from.
         checked: ISO date of the last look at the source.
-        shape: distribution of the draws; "fixed" is never drawn.
+        shape: the scale on which draws are normal around the base (linear, log or logit), with a spread of its
+            own on either side so that low and high are the 10th and 90th percentile; "fixed" is never drawn.
         minimum, maximum: what a user may set.
     """
 
@@ -140,4 +141,8 @@ def _row(name: str, fields: Mapping[str, Any], file: str) -> Assumption:
         raise UnknownNameError("status", row.status, get_args(Status), where=where)
     if row.shape not in get_args(Shape):
         raise UnknownNameError("shape", row.shape, get_args(Shape), where=where)
+    if row.shape == "lognormal" and row.low <= 0:
+        raise InputError(f"{where}: low = {row.low} on a log scale; it must be above 0, or use shape normal.")
+    if row.shape == "logitnormal" and not (row.low > 0 and row.high < 1):
+        raise InputError(f"{where}: {row.low} to {row.high} on a logit scale; both must lie between 0 and 1.")
     return row

@@ -69,6 +69,9 @@ def norm_parameters(*, architecture: Architecture) -> int:
         "per-head": architecture.query_features + architecture.kv_features,
     }[architecture.qk_norm]
     count += architecture.attention_layers * qk_width
+    if architecture.global_attention and architecture.qk_norm:
+        wider = architecture.global_attention.head_dim - architecture.head_dim
+        count += architecture.global_layers * 2 * wider
     if architecture.latent:
         ranks = architecture.latent.q_lora_rank + architecture.latent.kv_lora_rank
         count += architecture.attention_layers * ranks
@@ -145,14 +148,15 @@ def adapters(*, architecture: Architecture, targets: tuple[str, ...]) -> tuple[A
     if architecture.fused_gate_up:
         fusions += [(group, ("gate", "up")) for group in ("mlp", "expert", "shared_expert")]
     found: list[Adapter] = []
-    done: set[tuple[str, str]] = set()
+    done: set[Linear] = set()
     for linear in architecture.linears:
-        if linear.role not in wanted or linear.group == "router" or (linear.group, linear.role) in done:
+        if linear.role not in wanted or linear.group == "router" or linear in done:
             continue
         alone = (linear.role,)
         roles = next((r for group, r in fusions if group == linear.group and linear.role in r), alone)
-        members = [m for m in architecture.linears if m.group == linear.group and m.role in roles]
-        done |= {(linear.group, role) for role in roles}
+        fused = [m for m in architecture.linears if m.group == linear.group and m.role in roles]
+        members = [linear] if roles == alone else fused
+        done |= set(members)
         found.append(
             Adapter(
                 roles=tuple(m.role for m in members),

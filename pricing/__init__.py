@@ -1,0 +1,34 @@
+"""What things cost: dated, sourced price rows and the loaders that check them. Knows no model.
+
+offers(as_of=...)              accelerators by the hour
+hosted_finetuning(as_of=...)   fine-tuning as a service
+api_models(as_of=...)          default API baselines; api_model(name, as_of=...) for any other
+own_hardware()                 accelerators to buy; own_usd_per_gpu_hour(...) is the formula
+"""
+
+from pricing.api import TIERS, ApiModel, api_model, api_models
+from pricing.gpu import KINDS, Offer, Provider, offers, providers
+from pricing.hosted import HostedOffer, hosted_finetuning
+from pricing.own import OwnHardware, OwnValue, own_defaults, own_hardware, own_usd_per_gpu_hour
+from pricing.table import OLD_AFTER_DAYS, age_days
+
+__all__ = [
+    "KINDS",
+    "OLD_AFTER_DAYS",
+    "TIERS",
+    "ApiModel",
+    "HostedOffer",
+    "Offer",
+    "OwnHardware",
+    "OwnValue",
+    "Provider",
+    "age_days",
+    "api_model",
+    "api_models",
+    "hosted_finetuning",
+    "offers",
+    "own_defaults",
+    "own_hardware",
+    "own_usd_per_gpu_hour",
+    "providers",
+]

@@ -1,0 +1,345 @@
+"""Cost lines of every way to do the task: quantity x unit price, written once for numbers and spreadsheet cells.
+
+Each function takes ``x``, a mapping from parameter name to a float, an array of draws or a ``Cell``, and
+returns lines. A line happens once (month 0), at every retrain, or every month; what changes with time enters
+through the monthly series of ``estimator.series``. Sources of the parameters are in the registry; the
+formulas are derived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from estimator.algebra import Value, ceil, less, maximum, minimum
+from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
+
+Timing = Literal["once", "retrain", "monthly"]
+Parameters = Mapping[str, Value]
+
+TOKENS_PER_MILLION = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One cost line: ``usd = quantity x unit_price_usd`` at each of its occurrences."""
+
+    group: str
+    name: str
+    timing: Timing
+    unit: str
+    quantity: Value
+    unit_price_usd: Value
+
+
+def run_hours(x: Parameters, *, rows: Value, epochs: Value) -> Value:
+    """GPU-group hours of one run: overhead + tokens / (tokens per second x GPUs)."""
+    tokens = rows * epochs * x["padded_tokens_per_row"]
+    rate = x["train_tokens_per_s_per_gpu"] * x["speed_ratio"] * x["train_gpus"]
+    return x["run_overhead_hours"] + tokens / rate / SECONDS_PER_HOUR
+
+
+def train_gpu_price(x: Parameters) -> Value:
+    """Price paid per billed GPU-hour of training."""
+    return x["train_usd_per_gpu_hour"] * x["gpu_price_ratio"]
+
+
+def replicas(x: Parameters) -> Value:
+    """Whole replicas for the peak: max(minimum, ceil(mean x peak-to-mean / (rate x SLO share x max load)))."""
+    mean = x["requests_in_month"] / (HOURS_PER_MONTH * SECONDS_PER_HOUR)
+    usable = (
+        x["requests_per_s_per_replica"]
+        * x["serving_speed_ratio"]
+        * x["slo_throughput_fraction"]
+        * x["max_load_fraction"]
+    )
+    return maximum(x["minimum_replicas"], ceil(mean * x["peak_to_mean_ratio"] / usable))
+
+
+# Lines that several arms share
+
+
+def api_request_lines(
+    x: Parameters, *, static_tokens: Value, dynamic_tokens: Value, price_factor: Value
+) -> list[Line]:
+    """Tokens of an API per month, by the price they are billed at.
+
+    A static prompt is cached where it reaches the provider's smallest cacheable length: a share of its tokens is
+    read from the cache, the rest is written to it at the write price. Retries multiply all; the share of
+    requests that may wait gets the batch discount, which is taken not to stack with caching.
+    """
+    cacheable = 1 - less(static_tokens, x["cache_minimum_tokens"])
+    hit = x["cache_hit_fraction"] * cacheable * (1 - x["api_batch_fraction"])
+    write = cacheable * (1 - x["cache_hit_fraction"]) * (1 - x["api_batch_fraction"])
+    calls = x["requests_in_month"] * x["retry_ratio"] / TOKENS_PER_MILLION
+    discount = (1 - x["api_batch_fraction"] * (1 - x["batch_price_ratio"])) * price_factor
+    plain = dynamic_tokens + static_tokens * (1 - hit - write)
+    return [
+        _monthly("serving", "input tokens", "million tokens", calls * plain, x["input_price"] * discount),
+        _monthly(
+            "serving",
+            "input tokens written to the prompt cache",
+            "million tokens",
+            calls * static_tokens * write,
+            x["cache_write_price"] * price_factor,
+        ),
+        _monthly(
+            "serving",
+            "input tokens read from the prompt cache",
+            "million tokens",
+            calls * static_tokens * hit,
+            x["cached_input_price"] * price_factor,
+        ),
+        _monthly(
+            "serving",
+            "output tokens",
+            "million tokens",
+            calls * x["output_tokens"],
+            x["output_price"] * discount,
+        ),
+    ]
+
+
+def watch_lines(x: Parameters, *, ops_hours: Value) -> list[Line]:
+    """Monitoring a sample of requests, and operations."""
+    return [
+        _monthly(
+            "upkeep",
+            "requests judged in production",
+            "request",
+            x["requests_in_month"] * x["monitoring_fraction"],
+            x["judge_usd_per_request"],
+        ),
+        _monthly("people", "operations and on-call", "hour", ops_hours, x["engineer_usd_per_hour"]),
+    ]
+
+
+def release_evaluation(x: Parameters, *, timing: Timing, group: str) -> Line:
+    """Judging the held-out set before a release."""
+    return Line(
+        group=group,
+        name="held-out rows judged",
+        timing=timing,
+        unit="row",
+        quantity=x["evaluation_rows"] * x["evaluation_runs"],
+        unit_price_usd=x["review_usd_per_row"],
+    )
+
+
+def data_lines(x: Parameters) -> list[Line]:
+    """Rows collected and labelled (those of the pilot are among them), rejects done again, one clean-up."""
+    pilot_rows = minimum(x["pilot_rows"], x["rows"])
+    price = x["label_usd_per_row"]
+    return [
+        _once("pilot", "rows of the pilot labelled", "row", pilot_rows, price),
+        _once("data", "further rows labelled", "row", x["rows"] - pilot_rows, price),
+        _once("data", "rejected rows done again", "row", x["rows"] * x["label_redo_fraction"], price),
+        _once("data", "clean-up", "once", 1, x["cleanup_usd"]),
+    ]
+
+
+def self_training_lines(x: Parameters) -> list[Line]:
+    """Pilot, experiments, the production run and what fails, in billed GPU-hours."""
+    epochs = x["epochs"] * x["early_stopping_fraction"]
+    price = train_gpu_price(x)
+    billed = x["train_gpus_billed"]
+    pilot = run_hours(x, rows=minimum(x["pilot_rows"], x["rows"]), epochs=epochs) * billed
+    full = run_hours(x, rows=x["rows"], epochs=epochs) * billed
+    trial = run_hours(x, rows=x["rows"] * x["experiment_fraction"], epochs=epochs) * billed
+    again = x["failed_run_fraction"] / (1 - x["failed_run_fraction"])
+    useful = pilot + full + trial * x["experiments"]
+    return [
+        _once("pilot", "pilot run", "GPU-hour", pilot, price),
+        _once("experiments", "experiments", "GPU-hour", trial * x["experiments"], price),
+        _once("training", "production run", "GPU-hour", full, price),
+        _once("training", "failed and repeated runs", "GPU-hour", useful * again, price),
+    ]
+
+
+def retrain_lines(x: Parameters) -> list[Line]:
+    """What every retrain costs beside the run: new rows, evaluation, hours."""
+    new_rows = x["rows"] * x["new_rows_fraction"] * (1 + x["label_redo_fraction"])
+    return [
+        _retrain("retrains", "new rows labelled", "row", new_rows, x["label_usd_per_row"]),
+        release_evaluation(x, timing="retrain", group="retrains"),
+        _retrain(
+            "retrains",
+            "engineer hours of retrains",
+            "hour",
+            x["retrain_engineer_hours"],
+            x["engineer_usd_per_hour"],
+        ),
+    ]
+
+
+def self_retrain_lines(x: Parameters) -> list[Line]:
+    """Retrain runs from scratch on the grown set, with their experiments and failures."""
+    rows = x["rows"] * (1 + x["new_rows_fraction"] * x["retrains_so_far"])
+    epochs = x["epochs"] * x["early_stopping_fraction"]
+    full = run_hours(x, rows=rows, epochs=epochs)
+    trial = run_hours(x, rows=rows * x["experiment_fraction"], epochs=epochs) * x["retrain_experiments"]
+    hours = (full + trial) / (1 - x["failed_run_fraction"]) * x["train_gpus_billed"]
+    return [
+        *retrain_lines(x),
+        _retrain("retrains", "runs and experiments of retrains", "GPU-hour", hours, train_gpu_price(x)),
+    ]
+
+
+def self_serving_lines(x: Parameters) -> list[Line]:
+    """Replica hours at the GPU's price, with the surroundings of a GPU; weights kept in storage."""
+    price = (
+        x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
+    )
+    hours = (replicas(x) + x["staging_replicas"]) * x["serving_gpus_per_replica_billed"] * HOURS_PER_MONTH
+    return [
+        _monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
+        _monthly(
+            "upkeep",
+            "weights and checkpoints stored",
+            "GB-month",
+            x["stored_gb_per_version"] * x["versions_kept"],
+            x["storage_usd_per_gb_month"],
+        ),
+        _once("people", "standing up serving", "hour", x["serving_build_hours"], x["engineer_usd_per_hour"]),
+    ]
+
+
+def tuning_people_lines(x: Parameters) -> list[Line]:
+    """Engineer hours of the pilot and of the way to production."""
+    return [
+        _once(
+            "pilot",
+            "engineer hours of the pilot",
+            "hour",
+            x["pilot_engineer_hours"],
+            x["engineer_usd_per_hour"],
+        ),
+        _once(
+            "people",
+            "engineer hours from pilot to production",
+            "hour",
+            x["build_engineer_hours"],
+            x["engineer_usd_per_hour"],
+        ),
+    ]
+
+
+# Arms
+
+
+def api_lines(x: Parameters, *, style: str) -> list[Line]:
+    """Prompting an API model: zero-shot, few-shot, or with retrieval."""
+    static = x["input_tokens"] * x["static_input_fraction"]
+    dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
+    lines = [
+        _once("people", "prompt work", "hour", x["prompt_engineering_hours"], x["engineer_usd_per_hour"]),
+        release_evaluation(x, timing="once", group="evaluation"),
+        _monthly(
+            "people",
+            "moves to a newer API model",
+            "hour",
+            x["api_moves_in_month"] * x["migration_hours"],
+            x["engineer_usd_per_hour"],
+        ),
+        *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
+    ]
+    if style == "few-shot":
+        static = static + x["few_shot_tokens"]
+    if style == "retrieval":
+        dynamic = dynamic + x["context_tokens"]
+        lines += retrieval_lines(x)
+    return lines + api_request_lines(
+        x, static_tokens=static, dynamic_tokens=dynamic, price_factor=x["api_price_factor"]
+    )
+
+
+def retrieval_lines(x: Parameters) -> list[Line]:
+    """Building retrieval, its store, and its embeddings: the corpus at every refresh, and each request."""
+    embedded = x["retrieval_corpus_tokens"] * x["corpus_refreshes_per_month"] + x["requests_in_month"] * (
+        x["input_tokens"] * (1 - x["static_input_fraction"])
+    )
+    return [
+        _once("people", "building retrieval", "hour", x["retrieval_build_hours"], x["engineer_usd_per_hour"]),
+        _monthly(
+            "upkeep",
+            "tokens embedded",
+            "million tokens",
+            embedded / TOKENS_PER_MILLION,
+            x["embedding_usd_per_million_tokens"],
+        ),
+        _monthly("upkeep", "vector database", "month", 1, x["vector_store_usd_per_month"]),
+    ]
+
+
+def self_hosted_lines(x: Parameters) -> list[Line]:
+    """Tuning an open model on rented GPUs and serving it on rented GPUs."""
+    return [
+        *data_lines(x),
+        *self_training_lines(x),
+        release_evaluation(x, timing="once", group="evaluation"),
+        *tuning_people_lines(x),
+        *self_retrain_lines(x),
+        *self_serving_lines(x),
+        *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),
+    ]
+
+
+def ready_made_lines(x: Parameters) -> list[Line]:
+    """Serving the open model as it is, with a few-shot prompt: no rows, no training."""
+    return [
+        _once("people", "prompt work", "hour", x["prompt_engineering_hours"], x["engineer_usd_per_hour"]),
+        release_evaluation(x, timing="once", group="evaluation"),
+        *self_serving_lines(x),
+        *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),
+    ]
+
+
+def hosted_lines(x: Parameters) -> list[Line]:
+    """Tuning through a hosted service, billed per training token, and calling the tuned model there.
+
+    Static prompt tokens that tuning makes needless are dropped; the hosting fee runs whether used or not.
+    """
+    epochs = x["epochs"] * x["early_stopping_fraction"]
+    static = x["input_tokens"] * x["static_input_fraction"] * (1 - x["prompt_saving_fraction"])
+    dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
+    price = x["train_price"]
+
+    def billed(rows: Value, runs: Value) -> Value:
+        tokens = rows * epochs * x["tokens_per_row"] / TOKENS_PER_MILLION
+        return maximum(tokens, x["train_minimum_usd"] / maximum(price, 1e-9)) * runs
+
+    pilot = billed(minimum(x["pilot_rows"], x["rows"]), 1)
+    full = billed(x["rows"], 1)
+    trials = billed(x["rows"] * x["experiment_fraction"], x["experiments"])
+    again = x["failed_run_fraction"] / (1 - x["failed_run_fraction"])
+    grown = x["rows"] * (1 + x["new_rows_fraction"] * x["retrains_so_far"])
+    retrain = (billed(grown, 1) + billed(grown * x["experiment_fraction"], x["retrain_experiments"])) / (
+        1 - x["failed_run_fraction"]
+    )
+    return [
+        *data_lines(x),
+        _once("pilot", "pilot run", "million tokens", pilot, price),
+        _once("experiments", "experiments", "million tokens", trials, price),
+        _once("training", "production run", "million tokens", full, price),
+        _once("training", "failed and repeated runs", "million tokens", (pilot + full + trials) * again, price),
+        release_evaluation(x, timing="once", group="evaluation"),
+        *tuning_people_lines(x),
+        *retrain_lines(x),
+        _retrain("retrains", "runs and experiments of retrains", "million tokens", retrain, price),
+        *api_request_lines(x, static_tokens=static, dynamic_tokens=dynamic, price_factor=1.0),
+        _monthly("serving", "hosting fee", "hour", HOURS_PER_MONTH, x["hosting_usd_per_hour"]),
+        *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
+    ]
+
+
+def _once(group: str, name: str, unit: str, quantity: Value, price: Value) -> Line:
+    return Line(group=group, name=name, timing="once", unit=unit, quantity=quantity, unit_price_usd=price)
+
+
+def _retrain(group: str, name: str, unit: str, quantity: Value, price: Value) -> Line:
+    return Line(group=group, name=name, timing="retrain", unit=unit, quantity=quantity, unit_price_usd=price)
+
+
+def _monthly(group: str, name: str, unit: str, quantity: Value, price: Value) -> Line:
+    return Line(group=group, name=name, timing="monthly", unit=unit, quantity=quantity, unit_price_usd=price)

@@ -1,0 +1,135 @@
+"""The rental market as arrays: what a number of cards costs by the hour, whole instances billed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from estimator.accelerators import AcceleratorRecord, accelerators, resolve_accelerator
+from estimator.errors import NothingFitsError, UnknownNameError
+from estimator.numbers import Array
+from estimator.scenario import Purchase, Scenario
+from pricing import Offer, offers, providers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """Offers that a scenario allows, by accelerator.
+
+    Attributes:
+        records: accelerators with at least one offer, in catalogue order.
+        offers: the offers, sorted so that ties always fall to the same one.
+        gpu_index: for each offer, the index of its accelerator in ``records``.
+        instance_gpus: cards that are billed together, per offer.
+        machine_gpus: cards of the largest machine at that price, per offer.
+        usd_per_gpu_hour: price, per offer.
+    """
+
+    records: tuple[AcceleratorRecord, ...]
+    offers: tuple[Offer, ...]
+    gpu_index: NDArray[np.int64]
+    instance_gpus: Array
+    machine_gpus: Array
+    usd_per_gpu_hour: Array
+
+    def cheapest(self, counts: Sequence[float]) -> tuple[Array, NDArray[np.int64]]:
+        """Cheapest hourly price of each accelerator at each count.
+
+        An offer counts only where its machines hold the whole job or a full node of it: single-card machines
+        are not tied together over a network.
+
+        Returns:
+            (accelerators, counts) USD per hour of the cheapest way to rent that many (infinite where nobody
+            rents it so), and the index of its offer.
+        """
+        wanted = np.asarray(counts, dtype=float)[None, :]
+        billed = billed_gpus(gpus=wanted, instance_gpus=self.instance_gpus[:, None])
+        node = np.array([float(np.max(record.accelerator.gpus_per_node)) for record in self.records])
+        whole = self.machine_gpus[:, None] >= np.minimum(wanted, node[self.gpu_index][:, None])
+        hourly = np.where(whole, billed * self.usd_per_gpu_hour[:, None], np.inf)
+        usd = np.full((len(self.records), wanted.shape[1]), np.inf)
+        chosen = np.zeros(usd.shape, dtype=np.int64)
+        for index in range(len(self.records)):
+            own = np.flatnonzero(self.gpu_index == index)
+            best = np.argmin(hourly[own], axis=0)
+            usd[index] = hourly[own][best, np.arange(wanted.shape[1])]
+            chosen[index] = own[best]
+        return usd, chosen
+
+
+def billed_gpus(*, gpus: Array, instance_gpus: Array) -> Array:
+    """Cards that are paid for: whole instances. Source: derived."""
+    return np.ceil(gpus / instance_gpus) * instance_gpus
+
+
+def price_of(offer: Offer, purchase: Purchase) -> float | None:
+    """The offer's price per GPU-hour for this kind of purchase, or None where it has none."""
+    return offer.spot_usd_per_gpu_hour if purchase == "spot" else offer.on_demand_usd_per_gpu_hour
+
+
+def market(*, scenario: Scenario) -> Market:
+    """The offers that the scenario's accelerators, providers, regions and kind of purchase leave.
+
+    Raises:
+        UnknownNameError: a provider, region or accelerator that no table has.
+        NothingFitsError: known names whose combination nobody offers.
+    """
+    every = offers(as_of=scenario.as_of)
+    _check_names(scenario, every)
+    wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
+    kept = [
+        (offer, price)
+        for offer in every
+        if (price := price_of(offer, scenario.purchase)) is not None
+        and (not wanted_gpus or offer.gpu in wanted_gpus)
+        and (not scenario.providers or offer.provider in scenario.providers)
+        and (not scenario.regions or offer.region in scenario.regions)
+    ]
+    if not kept:
+        raise NothingFitsError(_nothing_offered(scenario, every))
+    kept.sort(key=lambda pair: (pair[1], pair[0].provider, pair[0].region, pair[0].instance))
+    sold = {offer.gpu for offer, _ in kept}
+    records = tuple(record for record in accelerators().values() if record.id in sold)
+    position = {record.id: index for index, record in enumerate(records)}
+    return Market(
+        records=records,
+        offers=tuple(offer for offer, _ in kept),
+        gpu_index=np.array([position[offer.gpu] for offer, _ in kept]),
+        instance_gpus=np.array([float(offer.gpus) for offer, _ in kept]),
+        machine_gpus=np.array([float(offer.max_gpus) for offer, _ in kept]),
+        usd_per_gpu_hour=np.array([price for _, price in kept]),
+    )
+
+
+def _check_names(scenario: Scenario, every: Sequence[Offer]) -> None:
+    for name in scenario.providers:
+        if name not in providers():
+            raise UnknownNameError("provider", name, providers(), hint="`ftcost prices` lists them.")
+    regions = {offer.region for offer in every}
+    for name in scenario.regions:
+        if name not in regions:
+            raise UnknownNameError("region", name, regions, hint="`ftcost prices` lists them.")
+
+
+def _nothing_offered(scenario: Scenario, every: Sequence[Offer]) -> str:
+    asked = [
+        f"{kind} {', '.join(names)}"
+        for kind, names in (
+            ("GPU", scenario.gpus),
+            ("provider", scenario.providers),
+            ("region", scenario.regions),
+        )
+        if names
+    ]
+    wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
+    elsewhere = sorted(
+        {offer.provider for offer in every if offer.gpu in wanted_gpus and price_of(offer, scenario.purchase)}
+    )
+    hint = f" Offered {scenario.purchase} by: {', '.join(elsewhere)}." if elsewhere else ""
+    return (
+        f"nobody in the price table offers {' with '.join(asked) or 'anything'} {scenario.purchase}.{hint}"
+        " Drop one of the limits, or see `ftcost prices`."
+    )

@@ -1,0 +1,207 @@
+"""Rows of the model catalogue: ``data/models.csv`` read, checked and turned into records.
+
+The columns are those of `COLUMNS`. ``shape`` holds what a model has beyond the plain columns and beyond the
+traits of its family (`estimator.families`), as ``field=value`` pairs separated by blanks; ``latent.x`` and
+``mixer.x`` are the fields of latent attention and of layers without softmax attention.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from estimator.architecture import Architecture, LatentAttention, Mixer, Norm, QkNorm
+from estimator.errors import InputError
+from estimator.families import LIMITS, TRAITS, build_architecture
+
+CommercialUse = Literal["yes", "conditions", "no"]
+Status = Literal["published", "recalled", "guess", "benchmark"]
+
+SIZES = ("layers", "hidden", "intermediate", "heads", "kv_heads", "head_dim", "vocab", "max_position")
+COLUMNS = (
+    *("id", "aliases", "family", *SIZES[:7], "tied_embeddings", "max_position", "shape"),
+    *("published_parameters", "basis", "license", "commercial_use", "commercial_note", "gated", "released"),
+    *("source", "checked", "status", "notes"),
+)
+_REQUIRED = ("id", "published_parameters", "basis", "license", "source")
+_PLAIN = {"id", "family", *SIZES, "tied_embeddings", "latent", "mixer"}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "commercial_use": get_args(CommercialUse),
+    "status": get_args(Status),
+    "tied_embeddings": ("yes", "no"),
+    "gated": ("yes", "no"),
+}
+_WORDS: Mapping[str, tuple[str, ...]] = {"norm": get_args(Norm), "qk_norm": get_args(QkNorm)}
+_FLAGS = {entry.name for entry in fields(Architecture) if entry.type == "bool"} - _PLAIN
+_NUMBERS = {entry.name for entry in fields(Architecture) if entry.type == "int"} - _PLAIN
+_LATENT = {f"latent.{entry.name}" for entry in fields(LatentAttention)}
+_MIXER = {f"mixer.{entry.name}" for entry in fields(Mixer)}
+_SHAPE_KEYS = _FLAGS | _NUMBERS | set(_WORDS) | _LATENT | _MIXER
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """One model of the catalogue.
+
+    Attributes:
+        id: hub id.
+        aliases: other names it answers to.
+        family: Hugging Face ``model_type``.
+        published_parameters: count that its makers or the hub state, of the part described here.
+        basis: where that count comes from and what it covers.
+        license: name of the licence.
+        commercial_use: yes, conditions (see the note) or no.
+        commercial_note: what the licence asks in one line; empty where nothing beyond attribution.
+        gated: the weights can be downloaded only after accepting terms with an account.
+        released: YYYY-MM or YYYY-MM-DD.
+        source: where the shape was read.
+        checked: day on which the row was last checked.
+        status: published (shape read in the source), recalled (known shape, only the count confirms it), guess,
+            or benchmark (a shape defined by a benchmark; no weights to download).
+        notes: what else one should know.
+        shape: own fields of the architecture, as parsed.
+    """
+
+    id: str
+    aliases: tuple[str, ...]
+    family: str
+    published_parameters: int
+    basis: str
+    license: str
+    commercial_use: CommercialUse
+    commercial_note: str
+    gated: bool
+    released: str
+    source: str
+    checked: str
+    status: Status
+    notes: str
+    shape: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The shape, built when first asked for."""
+        return build_architecture(id=self.id, family=self.family, fields=self.shape, where=self.id)
+
+
+def read_rows(path: Path) -> tuple[ModelRecord, ...]:
+    """Every record of a catalogue file, each row checked.
+
+    Raises:
+        InputError: an unknown or missing column, a value of the wrong type or outside its range, an unknown
+            family or shape key, or an id that stands twice. The message names file, row and key.
+    """
+    with path.open(encoding="utf-8", newline="") as stream:
+        lines = csv.reader(stream)
+        header = next(lines, [])
+        if tuple(header) != COLUMNS:
+            odd = sorted(set(header) ^ set(COLUMNS)) or header
+            raise InputError(
+                f"{path.name}: columns do not match ({', '.join(odd)}); needed, in this order: "
+                f"{', '.join(COLUMNS)}."
+            )
+        records = tuple(_records(path.name, lines))
+    seen: set[str] = set()
+    for record in records:
+        if record.id.casefold() in seen:
+            raise InputError(f"{path.name}: id {record.id} stands twice; keep one row.")
+        seen.add(record.id.casefold())
+    return records
+
+
+def _records(file: str, lines: Iterable[list[str]]) -> Iterator[ModelRecord]:
+    for number, cells in enumerate(lines, start=2):
+        where = f"{file} row {number} ({cells[0] if cells else 'empty'})"
+        if len(cells) != len(COLUMNS):
+            raise InputError(
+                f"{where}: {len(cells)} cells; {len(COLUMNS)} are needed. Quote cells with commas."
+            )
+        yield _record(dict(zip(COLUMNS, cells, strict=True)), where)
+
+
+def _record(row: Mapping[str, str], where: str) -> ModelRecord:
+    for key in _REQUIRED:
+        if not row[key].strip():
+            raise InputError(f"{where}: {key} is empty; every row needs it.")
+    for key, allowed in _CHOICES.items():
+        if row[key] not in allowed:
+            raise InputError(f"{where}: {key} is {row[key]!r}; allowed: {', '.join(allowed)}.")
+    for key in ("released", "checked"):
+        if not _is_date(row[key]):
+            raise InputError(f"{where}: {key} is {row[key]!r}; write YYYY-MM or YYYY-MM-DD.")
+    if row["family"] not in TRAITS:
+        raise InputError(f"{where}: family {row['family']!r} is unknown; known: {', '.join(sorted(TRAITS))}.")
+    shape: dict[str, Any] = {name: _whole(row[name], name, where) for name in SIZES}
+    shape["tied_embeddings"] = row["tied_embeddings"] == "yes"
+    shape |= _shape(row["shape"], where)
+    return ModelRecord(
+        id=row["id"],
+        aliases=tuple(row["aliases"].split()),
+        family=row["family"],
+        published_parameters=_whole(row["published_parameters"], "published_parameters", where),
+        basis=row["basis"],
+        license=row["license"],
+        commercial_use=cast(CommercialUse, row["commercial_use"]),
+        commercial_note=row["commercial_note"],
+        gated=row["gated"] == "yes",
+        released=row["released"],
+        source=row["source"],
+        checked=row["checked"],
+        status=cast(Status, row["status"]),
+        notes=row["notes"],
+        shape=shape,
+    )
+
+
+def _shape(text: str, where: str) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {"latent": {}, "mixer": {}}
+    for pair in text.split():
+        key, equals, value = pair.partition("=")
+        if not equals or key not in _SHAPE_KEYS:
+            raise InputError(
+                f"{where}: shape has {pair!r}; write field=value with one of: {', '.join(sorted(_SHAPE_KEYS))}."
+            )
+        group, _, name = key.rpartition(".")
+        target = parts[group] if group else plain
+        if name in target:
+            raise InputError(f"{where}: shape names {key} twice; keep one.")
+        target[name] = _value(key, value, where)
+    for group, keys in (("latent", _LATENT), ("mixer", _MIXER)):
+        missing = {key.removeprefix(f"{group}.") for key in keys} - set(parts[group])
+        if parts[group] and missing:
+            raise InputError(
+                f"{where}: shape misses {', '.join(f'{group}.{key}' for key in sorted(missing))}."
+            )
+    if parts["latent"]:
+        plain["latent"] = LatentAttention(**parts["latent"])
+    if parts["mixer"]:
+        plain["mixer"] = Mixer(**parts["mixer"])
+    return plain
+
+
+def _value(key: str, value: str, where: str) -> Any:
+    if key in _WORDS or key in _FLAGS:
+        allowed = _WORDS.get(key, ("yes", "no"))
+        if value not in allowed:
+            raise InputError(f"{where}: {key} is {value!r}; allowed: {', '.join(allowed)}.")
+        return value if key in _WORDS else value == "yes"
+    return value if key == "mixer.kind" else _whole(value, key, where)
+
+
+def _whole(text: str, key: str, where: str) -> int:
+    low, high = LIMITS.get(key, (0, 10**14))
+    if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+        raise InputError(f"{where}: {key} is {text!r}; a whole number from {low} to {high} is needed.")
+    return int(text)
+
+
+def _is_date(text: str) -> bool:
+    parts = text.split("-")
+    if [len(part) for part in parts] not in ([4, 2], [4, 2, 2]) or not all(part.isdigit() for part in parts):
+        return False
+    return 1 <= int(parts[1]) <= 12 and (len(parts) == 2 or 1 <= int(parts[2]) <= 31)

@@ -1,0 +1,280 @@
+"""What a plan answers: one object, from which every report is drawn. Nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from estimator.assumptions import Assumption
+from estimator.scenario import Scenario, Workload
+
+GROUPS = (
+    "data",
+    "pilot",
+    "experiments",
+    "training",
+    "evaluation",
+    "retrains",
+    "serving",
+    "upkeep",
+    "people",
+)
+"""Cost groups, in the order in which reports show them."""
+
+ArmKind = Literal["api", "ready-made", "hosted", "self-hosted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its 10th, 50th and 90th percentile; ``base`` is the value at every base assumption."""
+
+    base: float
+    p10: float
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceUsed:
+    """A price that entered the answer."""
+
+    what: str
+    provider: str
+    usd: float
+    unit: str
+    seen: date
+    age_days: int
+    source: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOption:
+    """One way to run the production training.
+
+    Attributes:
+        roles: why it is listed: cheapest, fastest, smallest (of its method).
+        gpu, gpus, nodes_gpus_billed: card, cards used, cards paid for (whole instances).
+        memory_parts_bytes: at the peak, per card; sums to ``allocated_bytes``.
+        device_bytes, limit_bytes: what the card shows as used, and what it offers.
+        fits: yes, likely, risky or no, with the probability.
+        hours, usd: one production run, overheads of the run included.
+        step_parts_s: seconds of one optimizer step by cause.
+    """
+
+    method: str
+    roles: tuple[str, ...]
+    gpu: str
+    gpu_label: str
+    gpus: int
+    gpus_billed: int
+    provider: str
+    region: str
+    instance: str
+    purchase: str
+    usd_per_gpu_hour: float
+    price_seen: date
+    sharding: str
+    micro_batch: int
+    recompute: str
+    compute_dtype: str
+    quantization: str
+    trainable_parameters: float
+    memory_parts_bytes: Mapping[str, float]
+    allocated_bytes: float
+    reserved_bytes: float
+    device_bytes: float
+    limit_bytes: float
+    fits: str
+    fits_probability: float
+    tokens_per_s_per_gpu: float
+    mfu: float
+    step_s: float
+    step_parts_s: Mapping[str, float]
+    hours: Estimate
+    usd: Estimate
+    flop: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingOption:
+    """One replica type for self-hosting, and how many the load needs."""
+
+    gpu: str
+    gpu_label: str
+    gpus_per_replica: int
+    weights_dtype: str
+    provider: str
+    region: str
+    instance: str
+    usd_per_gpu_hour: float
+    price_seen: date
+    requests_per_s_per_replica: float
+    output_tokens_per_s_per_gpu: float
+    ttft_s: float
+    time_per_output_token_s: float
+    replicas: int
+    binding: str
+    utilisation_fraction: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineResult:
+    """One cost line of one arm at base assumptions: quantity x unit price, month by month (0 = build).
+
+    ``quantity_formula`` and ``unit_price_formula`` are the spreadsheet expressions over named parameters and
+    ``month``; ``parameters`` are the names in them.
+    """
+
+    group: str
+    name: str
+    timing: str
+    unit: str
+    quantity: tuple[float, ...]
+    unit_price_usd: tuple[float, ...]
+    usd: tuple[float, ...]
+    total_usd: float
+    quantity_formula: str
+    unit_price_formula: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakEven:
+    """Requests a day at which tuning and a rival cost the same over the horizon.
+
+    Attributes:
+        rival: id of the API arm.
+        crossings_per_day: every volume at which the cheaper side changes, ascending.
+        lowest_per_day: the first, or None for never.
+        always_above_per_day: the volume above which tuning always wins in the range searched, or None.
+        low_per_day, high_per_day: P10 and P90 of the lowest crossing over the draws; None where never.
+        never_probability: share of draws in which tuning never wins within the range searched.
+        searched_per_day: smallest and largest volume searched.
+    """
+
+    rival: str
+    crossings_per_day: tuple[float, ...]
+    lowest_per_day: float | None
+    always_above_per_day: float | None
+    low_per_day: float | None
+    high_per_day: float | None
+    never_probability: float
+    searched_per_day: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to do the task, with what it costs to own."""
+
+    id: str
+    label: str
+    kind: ArmKind
+    style: str
+    training: TrainingOption | None
+    serving: ServingOption | None
+    parameters: tuple[Assumption, ...]
+    lines: tuple[LineResult, ...]
+    monthly_usd: tuple[float, ...]
+    groups_usd: Mapping[str, float]
+    total_usd: Estimate
+    npv_usd: Estimate
+    usd_per_1000_requests: float
+    build_usd: float
+    probability_cheapest: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """What one assumption moves: the cost of an arm less its rival's, at the assumption's P10 and P90."""
+
+    name: str
+    label: str
+    unit: str
+    low: float
+    high: float
+    usd_at_low: float
+    usd_at_high: float
+
+    @property
+    def swing_usd(self) -> float:
+        """Distance between the two ends."""
+        return abs(self.usd_at_high - self.usd_at_low)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One rule that fired: what to do, why, and what would change it."""
+
+    rule: str
+    text: str
+    because: str
+    factor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuledOut:
+    """Something that was considered and dropped."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer in words: which arm, at what cost, why, and what would flip it."""
+
+    arm: str
+    headline: str
+    reasons: tuple[str, ...]
+    flips: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary:
+    """The model that was resolved."""
+
+    id: str
+    how: str
+    parameters: int
+    active_parameters: int
+    layers: int
+    hidden: int
+    vocab: int
+    license: str
+    commercial_use: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a report shows."""
+
+    version: str
+    command: str
+    scenario: Scenario
+    scenario_hash: str
+    model: ModelSummary
+    workload: Workload
+    training_options: tuple[TrainingOption, ...]
+    serving_options: tuple[ServingOption, ...]
+    arms: tuple[Arm, ...]
+    verdict: Verdict
+    best_tuned: str
+    best_rival: str
+    break_evens: tuple[BreakEven, ...]
+    sensitivities: tuple[Sensitivity, ...]
+    advice: tuple[Advice, ...]
+    ruled_out: tuple[RuledOut, ...]
+    prices: tuple[PriceUsed, ...]
+    defaults_used: tuple[str, ...]
+    not_included: tuple[str, ...]
+    next_commands: tuple[str, ...]
+    search_candidates: int
+
+    def arm(self, arm_id: str) -> Arm:
+        """The arm of that id."""
+        return next(arm for arm in self.arms if arm.id == arm_id)

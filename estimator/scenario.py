@@ -1,0 +1,132 @@
+"""What the user asked: a model, categories that were fixed or left open, and the assumptions in force."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from datetime import date
+from typing import Literal
+
+from estimator.assumptions import Assumptions, shipped
+from estimator.run import Attention, Loss, Method, Optimizer, Quantization, Recompute, Sharding, Stack
+
+Purchase = Literal["on-demand", "spot"]
+
+WORKLOAD_FLAGS = (
+    "rows",
+    "tokens_per_row",
+    "epochs",
+    "seq_len",
+    "global_batch",
+    "lora_rank",
+    "requests_per_day",
+    "input_tokens",
+    "output_tokens",
+    "few_shot_tokens",
+    "context_tokens",
+    "horizon_months",
+    "retrain_every_months",
+    "experiments",
+)
+"""Assumptions that have a flag of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One question. None or an empty tuple leaves a choice to the search.
+
+    Attributes:
+        model: what the user typed: a size, a name, a hub id or a path to a config.json.
+        assumptions: the registry with every value that the user set, workload included.
+        methods: methods to consider.
+        gpus: accelerator ids to consider; gpu_count fixes how many.
+        providers, regions: where to rent.
+        purchase: on-demand or spot prices.
+        baselines: API models to compare with, as provider/model; empty for one per price tier.
+        budget_usd, deadline_hours: limits of one production run's cost and time.
+        as_of: the day whose prices hold.
+        seed, draws: of the uncertainty.
+        Others: as in ``Run``.
+    """
+
+    model: str
+    assumptions: Assumptions = field(default_factory=shipped)
+    methods: tuple[Method, ...] = ("full", "lora", "qlora")
+    gpus: tuple[str, ...] = ()
+    gpu_count: int | None = None
+    providers: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    purchase: Purchase = "on-demand"
+    packing: bool = True
+    lora_targets: tuple[str, ...] = ("q", "k", "v", "o", "gate", "up", "down")
+    quantization: Quantization = "nf4-double"
+    micro_batch: int | None = None
+    recompute: Recompute | None = None
+    optimizer: Optimizer = "adamw-fused"
+    sharding: Sharding | None = None
+    attention: Attention = "flash"
+    stack: Stack = "hf"
+    loss: Loss = "full"
+    baselines: tuple[str, ...] = ()
+    budget_usd: float | None = None
+    deadline_hours: float | None = None
+    as_of: date
+    seed: int = 0
+    draws: int = 4096
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits that change with anything that can change the answer."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "assumptions"}
+        plain["assumptions"] = {row.name: [row.low, row.base, row.high] for row in self.assumptions.rows}
+        text = json.dumps(plain, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """The tokens of one production run.
+
+    Attributes:
+        tokens_per_row: after cutting at the sequence length.
+        useful_tokens: rows x epochs x tokens per row.
+        processed_tokens: what the accelerators see, padding or packing waste included.
+        padded_tokens_per_row: processed over rows and epochs.
+        mean_seq_len: tokens per sequence of an average micro-batch (memory is sized for the longest).
+        optimizer_steps: of the whole run.
+        truncated: rows are cut, because their mean exceeds the sequence length.
+    """
+
+    tokens_per_row: float
+    useful_tokens: float
+    processed_tokens: float
+    padded_tokens_per_row: float
+    mean_seq_len: float
+    optimizer_steps: float
+    truncated: bool
+
+
+def workload(*, scenario: Scenario) -> Workload:
+    """Tokens and steps of one production run.
+
+    With packing, sequences are full and ``packing_fraction`` of them is useful. Without, each row is padded to
+    ``padding_ratio`` times the mean row, at most the sequence length. Source: derived.
+    """
+    values = scenario.assumptions
+    seq_len = values["seq_len"]
+    kept = min(values["tokens_per_row"], seq_len)
+    padded = (
+        kept / values["packing_fraction"] if scenario.packing else min(kept * values["padding_ratio"], seq_len)
+    )
+    passes = values["rows"] * values["epochs"]
+    mean_seq_len = seq_len if scenario.packing else padded
+    return Workload(
+        tokens_per_row=kept,
+        useful_tokens=passes * kept,
+        processed_tokens=passes * padded,
+        padded_tokens_per_row=padded,
+        mean_seq_len=mean_seq_len,
+        optimizer_steps=max(passes * padded / (mean_seq_len * values["global_batch"]), 1.0),
+        truncated=values["tokens_per_row"] > seq_len,
+    )

@@ -1,0 +1,334 @@
+"""The search over ways to train: method x sharding x recompute x card x count x micro-batch, in array passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from estimator.accelerators import AcceleratorRecord, stack_accelerators
+from estimator.architecture import Architecture
+from estimator.assumptions import Assumption
+from estimator.flop import micro_batch_matmul_flop
+from estimator.market import Market, billed_gpus
+from estimator.memory import fits_word, memory
+from estimator.numbers import SECONDS_PER_HOUR, Array
+from estimator.parameters import trainable_parameters
+from estimator.result import Estimate, TrainingOption
+from estimator.risk import draw, estimate
+from estimator.run import Method, Recompute, Run, Sharding
+from estimator.scenario import Scenario, Workload
+from estimator.speed import speed
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+MICRO_BATCHES = (1, 2, 4, 8, 16, 32)
+ROLES = ("cheapest", "fastest", "smallest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Candidates that share their categories: one run whose numbers are arrays, and what it costs.
+
+    Axes: accelerators, counts, micro-batches.
+    """
+
+    run: Run
+    records: tuple[AcceleratorRecord, ...]
+    counts: Array
+    micro_batches: Array
+    hours: Array
+    usd: Array
+    allowed: Array
+    device_bytes: Array
+    fits_probability: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One candidate picked from a block."""
+
+    block: Block
+    index: tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """Options by method and role, what does not fit, and how many candidates were looked at."""
+
+    options: tuple[TrainingOption, ...]
+    nearest: Mapping[Method, Found]
+    candidates: int
+
+
+def search(*, scenario: Scenario, architecture: Architecture, workload: Workload, market: Market) -> SearchResult:
+    """The cheapest, fastest and smallest way that fits, for each method.
+
+    A candidate fits where the probability that the device holds it reaches ``fit_probability_needed``; budget
+    and deadline rule out the rest. Ties go to fewer cards, then to the first in the catalogue.
+    """
+    needed = scenario.assumptions["fit_probability_needed"]
+    options: list[TrainingOption] = []
+    nearest: dict[Method, Found] = {}
+    candidates = 0
+    for method in scenario.methods:
+        blocks = list(_blocks(scenario, architecture, workload, market, method))
+        candidates += sum(block.usd.size for block in blocks)
+        found = {role: _best(blocks, role, needed, scenario) for role in ROLES}
+        if found["cheapest"] is None:
+            nearest[method] = _nearest(blocks)
+            continue
+        by_index: dict[tuple[int, tuple[int, int, int]], list[str]] = {}
+        picked: dict[tuple[int, tuple[int, int, int]], Found] = {}
+        for role, one in found.items():
+            if one is not None:
+                key = id(one.block), one.index
+                by_index.setdefault(key, []).append(role)
+                picked[key] = one
+        options += [
+            option_of(scenario=scenario, workload=workload, market=market, found=picked[key], roles=tuple(roles))
+            for key, roles in by_index.items()
+        ]
+    return SearchResult(options=tuple(options), nearest=nearest, candidates=candidates)
+
+
+def _blocks(
+    scenario: Scenario, architecture: Architecture, workload: Workload, market: Market, method: Method
+) -> Iterator[Block]:
+    recomputes: Sequence[Recompute] = (scenario.recompute,) if scenario.recompute else ("none", "full")
+    for has_bf16 in (True, False):
+        indices = [
+            index
+            for index, record in enumerate(market.records)
+            if bool(np.all(record.accelerator.bf16_flop_per_s > 0)) == has_bf16
+        ]
+        if not indices:
+            continue
+        for sharding, counts in _shardings(scenario):
+            usd_per_hour = market.cheapest(counts)[0][indices]
+            for recompute in recomputes:
+                yield _block(
+                    scenario,
+                    architecture,
+                    workload,
+                    market,
+                    method,
+                    indices,
+                    has_bf16,
+                    sharding,
+                    counts,
+                    recompute,
+                    usd_per_hour,
+                )
+
+
+def _shardings(scenario: Scenario) -> list[tuple[Sharding, tuple[int, ...]]]:
+    counts = (scenario.gpu_count,) if scenario.gpu_count else COUNTS
+    if scenario.sharding:
+        kept = tuple(c for c in counts if (c == 1) == (scenario.sharding == "none")) or counts
+        return [(scenario.sharding, kept)]
+    several = tuple(count for count in counts if count > 1)
+    found: list[tuple[Sharding, tuple[int, ...]]] = []
+    if 1 in counts:
+        found.append(("none", (1,)))
+    if several:
+        found += [("ddp", several), ("fsdp", several)]
+    return found
+
+
+def _block(
+    scenario: Scenario,
+    architecture: Architecture,
+    workload: Workload,
+    market: Market,
+    method: Method,
+    indices: Sequence[int],
+    has_bf16: bool,
+    sharding: Sharding,
+    counts: tuple[int, ...],
+    recompute: Recompute,
+    usd_per_hour: Array,
+) -> Block:
+    values = scenario.assumptions
+    records = tuple(market.records[index] for index in indices)
+    micro = np.array([scenario.micro_batch] if scenario.micro_batch else MICRO_BATCHES, dtype=float)
+    gpus = np.array(counts, dtype=float)
+    run = Run(
+        architecture=architecture,
+        accelerator=stack_accelerators(records),
+        method=method,
+        quantization=scenario.quantization if method == "qlora" else "",
+        weights_dtype="bf16" if has_bf16 else "fp16",
+        compute_dtype="bf16" if has_bf16 else "fp16",
+        autocast=True,
+        optimizer=scenario.optimizer,
+        lora_rank=values["lora_rank"],
+        lora_targets=scenario.lora_targets if method != "full" else (),
+        gpus=gpus[None, :, None],
+        sharding=sharding,
+        micro_batch=micro[None, None, :],
+        global_batch=values["global_batch"],
+        seq_len=values["seq_len"],
+        recompute=recompute,
+        attention=scenario.attention,
+        stack=scenario.stack,
+        loss=scenario.loss,
+    )
+    shape = (len(records), len(gpus), len(micro))
+    held = memory(run=run, constants=values)
+    rate = speed(run=run.with_(seq_len=workload.mean_seq_len), constants=values).tokens_per_s_per_gpu
+    hours = values["run_overhead_hours"] + workload.processed_tokens / (rate * run.gpus) / SECONDS_PER_HOUR
+    whole_batch = run.micro_batch * run.gpus <= np.maximum(values["global_batch"], run.gpus)
+    return Block(
+        run=run,
+        records=records,
+        counts=gpus,
+        micro_batches=micro,
+        hours=np.broadcast_to(hours, shape),
+        usd=np.broadcast_to(hours * usd_per_hour[:, :, None], shape),
+        allowed=np.broadcast_to(whole_batch & np.isfinite(usd_per_hour)[:, :, None], shape),
+        device_bytes=np.broadcast_to(held.device_bytes, shape),
+        fits_probability=np.broadcast_to(held.fits_probability, shape),
+    )
+
+
+def _best(blocks: Sequence[Block], role: str, needed: float, scenario: Scenario) -> Found | None:
+    best: tuple[tuple[float, ...], Found] | None = None
+    for block in blocks:
+        kept = block.allowed & (block.fits_probability >= needed)
+        if scenario.budget_usd is not None:
+            kept = kept & (block.usd <= scenario.budget_usd)
+        if scenario.deadline_hours is not None:
+            kept = kept & (block.hours <= scenario.deadline_hours)
+        if not kept.any():
+            continue
+        cards = np.broadcast_to(block.counts[None, :, None], block.usd.shape)
+        bytes_all = cards * np.broadcast_to(block.run.accelerator.memory_bytes, block.usd.shape)
+        order = {
+            "cheapest": (block.usd, cards, block.hours),
+            "fastest": (block.hours, block.usd, cards),
+            "smallest": (cards, bytes_all, block.usd),
+        }[role]
+        rows = np.flatnonzero(kept)
+        keys = [np.ravel(values)[rows] for values in order]
+        first = rows[np.lexsort(keys[::-1])[0]]
+        index = tuple(int(i) for i in np.unravel_index(first, block.usd.shape))
+        key = tuple(float(values[index]) for values in order)
+        if best is None or key < best[0]:
+            best = key, Found(block=block, index=(index[0], index[1], index[2]))
+    return best[1] if best else None
+
+
+def _nearest(blocks: Sequence[Block]) -> Found:
+    """The candidate that misses its card by the smallest ratio."""
+    best: tuple[float, Found] | None = None
+    for block in blocks:
+        limit = np.broadcast_to(block.run.accelerator.memory_bytes, block.usd.shape)
+        over = np.where(block.allowed, block.device_bytes / limit, np.inf)
+        flat = int(np.argmin(over))
+        index = tuple(int(i) for i in np.unravel_index(flat, over.shape))
+        if best is None or over[index] < best[0]:
+            best = float(over[index]), Found(block=block, index=(index[0], index[1], index[2]))
+    assert best is not None
+    return best[1]
+
+
+def run_of(found: Found) -> Run:
+    """The one run behind a candidate, with plain floats."""
+    g, c, m = found.index
+    block = found.block
+    return block.run.with_(
+        accelerator=block.records[g].accelerator,
+        gpus=float(block.counts[c]),
+        micro_batch=float(block.micro_batches[m]),
+        lora_rank=float(block.run.lora_rank),
+    )
+
+
+def option_of(
+    *, scenario: Scenario, workload: Workload, market: Market, found: Found, roles: tuple[str, ...]
+) -> TrainingOption:
+    """Everything about one candidate, worked out again as a single run."""
+    values = scenario.assumptions
+    run = run_of(found)
+    record = found.block.records[found.index[0]]
+    count = int(found.block.counts[found.index[1]])
+    usd, chosen = market.cheapest([count])
+    position = market.records.index(record)
+    offer = market.offers[chosen[position, 0]]
+    price = float(market.usd_per_gpu_hour[chosen[position, 0]])
+    held = memory(run=run, constants=values)
+    moving = run.with_(seq_len=workload.mean_seq_len)
+    going = speed(run=moving, constants=values)
+    hourly = float(usd[position, 0])
+    train_hours = workload.processed_tokens / (float(going.tokens_per_s_per_gpu) * count) / SECONDS_PER_HOUR
+    hours, dollars = _spread(
+        scenario, train_hours, hourly, speed_row(float(going.low_factor), float(going.high_factor))
+    )
+    flop_per_token = float(micro_batch_matmul_flop(run=moving)) / (
+        float(moving.micro_batch) * float(moving.seq_len)
+    )
+    return TrainingOption(
+        method=run.method,
+        roles=roles,
+        gpu=record.id,
+        gpu_label=record.label,
+        gpus=count,
+        gpus_billed=int(billed_gpus(gpus=np.array(float(count)), instance_gpus=np.array(float(offer.gpus)))),
+        provider=offer.provider,
+        region=offer.region,
+        instance=offer.instance,
+        purchase=scenario.purchase,
+        usd_per_gpu_hour=price,
+        price_seen=offer.seen,
+        sharding=run.sharding,
+        micro_batch=int(float(run.micro_batch)),
+        recompute=run.recompute,
+        compute_dtype=run.compute_dtype,
+        quantization=run.quantization,
+        trainable_parameters=float(trainable_parameters(run=run)),
+        memory_parts_bytes={name: float(part) for name, part in held.parts_bytes.items()},
+        allocated_bytes=float(held.allocated_bytes),
+        reserved_bytes=float(held.reserved_bytes),
+        device_bytes=float(held.device_bytes),
+        limit_bytes=float(held.limit_bytes),
+        fits=fits_word(float(held.fits_probability)),
+        fits_probability=float(held.fits_probability),
+        tokens_per_s_per_gpu=float(going.tokens_per_s_per_gpu),
+        mfu=float(going.mfu),
+        step_s=float(going.step_s),
+        step_parts_s={name: float(part) for name, part in going.parts_s.items()},
+        hours=hours,
+        usd=dollars,
+        flop=flop_per_token * workload.processed_tokens,
+    )
+
+
+def speed_row(low_factor: float, high_factor: float) -> Assumption:
+    """The spread of the speed model for one stack, as an assumption that can be drawn."""
+    return Assumption(
+        name="speed_ratio",
+        label="training speed over the model's estimate",
+        base=1.0,
+        low=min(low_factor, 1.0),
+        high=max(high_factor, 1.0),
+        unit="ratio",
+        status="fitted",
+        source="errors of the speed model on runs it had not seen, for this stack and family",
+        checked="2026-11-21",
+        shape="lognormal",
+        minimum=0.01,
+        maximum=100.0,
+    )
+
+
+def _spread(
+    scenario: Scenario, train_hours: float, usd_per_hour: float, ratio: Assumption
+) -> tuple[Estimate, Estimate]:
+    rows = [ratio, *(scenario.assumptions.row(name) for name in ("run_overhead_hours", "gpu_price_ratio"))]
+    drawn = draw(rows, draws=scenario.draws, seed=scenario.seed)
+    hours = np.ravel(drawn["run_overhead_hours"] + train_hours / drawn["speed_ratio"])
+    base = scenario.assumptions["run_overhead_hours"] + train_hours
+    price = np.ravel(drawn["gpu_price_ratio"])
+    base_price = scenario.assumptions["gpu_price_ratio"]
+    return estimate(base, hours), estimate(base * usd_per_hour * base_price, hours * usd_per_hour * price)

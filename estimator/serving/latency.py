@@ -1,0 +1,66 @@
+"""The cheapest token within a latency limit: the largest batch that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from estimator.serving.kv_cache import largest_batch
+from estimator.serving.setup import Serving, ServingSetup
+from estimator.serving.throughput import serving
+
+_HALVINGS = 12
+
+
+def under_latency(
+    *,
+    setup: ServingSetup,
+    constants: Mapping[str, float],
+    latency_s_per_token: float | None = None,
+    ttft_s: float | None = None,
+) -> Serving:
+    """What a replica delivers with the best batch within the limits.
+
+    Throughput and both latencies grow with the batch, so the best batch is the largest within the limits;
+    it is found by bisection between 1 and what memory holds. Where a batch of one breaks a limit, ``fits`` is
+    false and the throughput 0, while the latencies tell what a lone request gets.
+
+    ``latency_s_per_token`` and ``ttft_s`` are mean values at that batch, without queueing; None for no limit.
+    """
+    most = largest_batch(setup=setup, constants=constants)
+    if setup.batch is not None:
+        most = np.minimum(setup.batch, most)
+    if latency_s_per_token is None and ttft_s is None:
+        return serving(setup=setup, constants=constants)
+    token_limit = np.inf if latency_s_per_token is None else latency_s_per_token
+    first_limit = np.inf if ttft_s is None else ttft_s
+
+    def kept(answer: Serving) -> np.ndarray:
+        within = (answer.time_per_output_token_s <= token_limit) & (answer.ttft_s <= first_limit)
+        return np.asarray(within)
+
+    top = np.maximum(most, 1.0)
+    at_top = kept(serving(setup=setup.with_(batch=top), constants=constants))
+    low, high = np.log2(np.ones_like(top)), np.log2(top)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        good = kept(serving(setup=setup.with_(batch=np.floor(2.0**middle)), constants=constants))
+        low, high = np.where(good, middle, low), np.where(good, high, middle)
+    best = np.where(at_top, top, np.maximum(np.floor(2.0**low), 1.0))
+    answer = serving(setup=setup.with_(batch=best), constants=constants)
+    allowed = kept(answer) & np.asarray(answer.fits)
+    return Serving(
+        fits=allowed,
+        batch=np.where(allowed, answer.batch, 0.0),
+        weights_bytes=answer.weights_bytes,
+        kv_bytes_per_token=answer.kv_bytes_per_token,
+        kv_capacity_tokens=answer.kv_capacity_tokens,
+        output_tokens_per_s_per_gpu=np.where(allowed, answer.output_tokens_per_s_per_gpu, 0.0),
+        requests_per_s_per_replica=np.where(allowed, answer.requests_per_s_per_replica, 0.0),
+        ttft_s=answer.ttft_s,
+        time_per_output_token_s=answer.time_per_output_token_s,
+        parts_s=answer.parts_s,
+        low_factor=answer.low_factor,
+        high_factor=answer.high_factor,
+    )

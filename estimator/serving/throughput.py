@@ -1,0 +1,111 @@
+"""Throughput and latency of a replica at full load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from estimator.numbers import Number
+from estimator.serving.kv_cache import (
+    cache_bytes,
+    largest_batch,
+    sequence_kv_bytes,
+    weights_bytes,
+)
+from estimator.serving.rates import is_amd
+from estimator.serving.roofline import step_parts_s
+from estimator.serving.setup import Serving, ServingSetup
+
+
+def tokens_per_step(*, draft_tokens: Number, acceptance_fraction: Number) -> Number:
+    """Mean tokens that one step of speculative decoding yields: (1 - a^(k + 1)) / (1 - a).
+
+    k drafted tokens, each accepted with chance a until the first refusal; the served model always adds one.
+    Source: Leviathan et al. 2023, equation 1.
+
+    >>> float(tokens_per_step(draft_tokens=0.0, acceptance_fraction=0.7))
+    1.0
+    >>> round(float(tokens_per_step(draft_tokens=3.0, acceptance_fraction=0.7)), 3)
+    2.533
+    """
+    accepted = np.minimum(acceptance_fraction, 1.0 - 1e-9)
+    return (1.0 - accepted ** (draft_tokens + 1.0)) / (1.0 - accepted)
+
+
+def speed_factor(*, setup: ServingSetup, constants: Mapping[str, float]) -> Number:
+    """Throughput of this engine over the reference one (tensorrt-llm), on this maker's parts, with adapters.
+
+    Unmerged adapters cost a fraction that hardly grows with their number.
+    """
+    engine = constants["serving_engine_factor_" + setup.engine.replace("-", "_")]
+    amd = is_amd(accelerator=setup.accelerator)
+    maker = 1.0 - amd * (1.0 - constants["serving_amd_factor"])
+    adapters = 1.0 - (constants["serving_adapter_fraction"] if setup.adapters else 0.0)
+    return engine * maker * adapters
+
+
+def spread(*, setup: ServingSetup, constants: Mapping[str, float]) -> tuple[Number, Number]:
+    """P10 and P90 of measured over predicted throughput by kind: AMD, else fp4, else mixture, else dense."""
+    if setup.weights_dtype == "fp4":
+        kind = "fp4"
+    else:
+        kind = "moe" if setup.architecture.experts else "dense"
+    amd = is_amd(accelerator=setup.accelerator)
+    low, high = (
+        np.where(amd > 0.0, constants[f"serving_{end}_amd"], constants[f"serving_{end}_{kind}"])
+        for end in ("low", "high")
+    )
+    return low, high
+
+
+def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
+    """What one replica delivers at full load: B requests in flight, each done after its O tokens.
+
+    In the steady state every step gives each of B sequences y tokens (y = 1 without speculation), ends
+    B y / O requests and therefore prefills B y / O prompts. With the time s of that step,
+    requests per second = B y / (O s), and output tokens per second and GPU = B y / (s x GPUs).
+    Time to the first token is a lone prefill after half a step's wait; time per token is s / y.
+
+    ``setup.batch`` above what memory holds is cut to it, as an engine queues the rest. Source: derived;
+    constants in the registry, fitted on published throughput of engines.
+    """
+    held = largest_batch(setup=setup, constants=constants)
+    batch = held if setup.batch is None else np.minimum(setup.batch, held)
+    fits = batch >= 1.0
+    work = np.maximum(batch, 1.0)
+    yielded = tokens_per_step(
+        draft_tokens=setup.draft_tokens, acceptance_fraction=setup.draft_acceptance_fraction
+    )
+    factor = speed_factor(setup=setup, constants=constants)
+    new_tokens = setup.input_tokens * (1.0 - setup.cached_input_fraction)
+    finished = work * yielded / setup.output_tokens
+    parts = step_parts_s(
+        setup=setup, batch=work, prompt_tokens=finished * new_tokens, constants=constants
+    )
+    step_s = sum(parts.values()) / factor
+    requests_per_s = np.where(fits, finished / step_s, 0.0)
+    alone = step_parts_s(
+        setup=setup.with_(draft_tokens=0.0), batch=work * 0.0, prompt_tokens=new_tokens, constants=constants
+    )
+    prefill_s = sum(alone.values()) / factor
+    low, high = spread(setup=setup, constants=constants)
+    held_tokens = setup.input_tokens + setup.output_tokens / 2.0
+    per_token = (
+        sequence_kv_bytes(setup=setup, context_tokens=held_tokens, constants=constants) / held_tokens
+    )
+    room = cache_bytes(setup=setup, constants=constants)
+    return Serving(
+        fits=fits,
+        batch=batch,
+        weights_bytes=weights_bytes(setup=setup),
+        kv_bytes_per_token=per_token,
+        kv_capacity_tokens=room / per_token * setup.ep,
+        output_tokens_per_s_per_gpu=requests_per_s * setup.output_tokens / setup.gpus,
+        requests_per_s_per_replica=requests_per_s,
+        ttft_s=prefill_s + step_s / 2.0,
+        time_per_output_token_s=step_s / yielded,
+        parts_s={part: value / factor / finished for part, value in parts.items()},
+        low_factor=low,
+        high_factor=high,
+    )

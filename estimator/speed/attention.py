@@ -1,0 +1,65 @@
+"""Time of attention's own products, apart from the linear modules."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from estimator.numbers import Number
+from estimator.run import Run
+from estimator.speed.constants import Constants
+from estimator.speed.matmul import base_peak_flop_per_s, power_fraction
+
+#: Backward of flash attention: five products (scores again, and the gradients of values, scores, queries and
+#: keys) against two forward (Dao 2023, arXiv 2307.08691, section 3.1).
+BACKWARD_PRODUCTS = 2.5
+
+
+def mean_context_tokens(*, seq_len: Number, window: Number, block: float) -> Number:
+    """Keys that a query attends to on average under a causal mask, whole blocks on the diagonal counted.
+
+    Without a window (seq + block) / 2. With a window w < seq: w - w^2 / (2 seq), the early queries having
+    fewer. Source: derived.
+
+    >>> mean_context_tokens(seq_len=4096.0, window=0.0, block=0.0)
+    2048.0
+    >>> float(mean_context_tokens(seq_len=8192.0, window=4096.0, block=0.0))
+    3072.0
+    """
+    if isinstance(window, float) and window == 0.0:
+        return (seq_len + block) / 2.0
+    reach = np.minimum(window, seq_len)
+    return reach - reach * reach / (2.0 * seq_len) + block / 2.0
+
+
+def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
+    """Seconds of attention over one micro-batch, all layers: ``forward`` passes and one backward.
+
+    FLOP of one forward: 2 x tokens x context x (query width + value width), over the flash fraction of the
+    16-bit peak; backward 2.5 times that at its own fraction. Eager attention computes the whole square and
+    moves the score matrix through memory several times instead.
+
+    Source: fractions fitted; counts derived. Validity: causal decoder models.
+    """
+    arch, card = run.architecture, run.accelerator
+    tokens = run.micro_batch_tokens
+    width = float(arch.query_features + arch.value_features)
+    full_layers = arch.attention_layers - arch.sliding_layers
+    if run.attention == "eager":
+        context = run.seq_len * float(arch.attention_layers)
+    else:
+        block = constants["attention_block_tokens"]
+        context = full_layers * mean_context_tokens(seq_len=run.seq_len, window=0.0, block=block)
+        if arch.sliding_layers:
+            window = float(arch.sliding_window)
+            local = mean_context_tokens(seq_len=run.seq_len, window=window, block=block)
+            context = context + arch.sliding_layers * local
+    flop = 2.0 * tokens * context * width / run.tp
+    peak = base_peak_flop_per_s(run=run) * power_fraction(run=run, constants=constants)
+    fraction = constants.of_family("attention_fraction", card.family, card.power_watt)
+    fraction = fraction * constants.of_stack("attention_kernel_ratio", run.stack)
+    backward = BACKWARD_PRODUCTS / constants["attention_backward_ratio"]
+    seconds = flop * (forward + backward) / (peak * fraction)
+    if run.attention == "eager":
+        traffic = tokens * context * (arch.heads / run.tp) * constants["eager_attention_bytes_per_score"]
+        seconds = seconds + traffic * (forward + 2.0) / card.memory_bytes_per_s
+    return seconds

@@ -1,0 +1,110 @@
+"""Which constant serves which accelerator family and training stack, and what stands in where none was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from estimator.numbers import Number
+
+KernelClass = Literal["eager", "compiled", "fused"]
+
+#: How a stack runs the work between the matrix products: one kernel per operation (eager), generated fused
+#: kernels (compiled) or hand-written fused kernels (fused).
+KERNEL_CLASS: dict[str, KernelClass] = {
+    "hf": "eager",
+    "hf-lean": "eager",
+    "hf-fused": "fused",
+    "litgpt": "compiled",
+    "torchtune": "eager",
+    "torchtune-compile": "compiled",
+    "axolotl": "eager",
+    "llm-foundry": "fused",
+    "fms-fsdp": "compiled",
+    "torchtitan": "compiled",
+    "internevo": "fused",
+    "xtuner": "fused",
+    "megatron": "fused",
+    "nemo-automodel": "eager",
+    "optimum-habana": "compiled",
+}
+
+#: The family whose constants stand in for one without measured runs: same vendor, nearest generation.
+NEAREST_FAMILY = {
+    "volta": "ampere",
+    "turing": "ampere-consumer",
+    "blackwell-consumer": "ada",
+    "cdna2": "cdna3",
+    "cdna4": "cdna3",
+    "tpu": "ampere",
+    "trainium": "gaudi",
+}
+
+
+@cache
+def family_row(*, what: str, family: str, names: frozenset[str]) -> str:
+    """Name of the constant ``what`` for a family, or for its nearest one, or the common one.
+
+    The rule: the family's own row; else that of the nearest family (`NEAREST_FAMILY`, followed once); else
+    the row without a family.
+
+    >>> family_row(what="x_fraction", family="cdna4", names=frozenset({"cdna3_x_fraction", "x_fraction"}))
+    'cdna3_x_fraction'
+    """
+    for candidate in (family, NEAREST_FAMILY.get(family, family)):
+        name = f"{candidate.replace('-', '_')}_{what}"
+        if name in names:
+            return name
+    return what
+
+
+@cache
+def stack_row(*, what: str, stack: str, names: frozenset[str]) -> str:
+    """Name of the constant ``what`` for a stack: its own row, else that of its kernel class, else the common one.
+
+    >>> stack_row(what="x_s", stack="axolotl", names=frozenset({"eager_x_s"}))
+    'eager_x_s'
+    """
+    for candidate in (stack, KERNEL_CLASS[stack]):
+        name = f"{candidate.replace('-', '_')}_{what}"
+        if name in names:
+            return name
+    return what
+
+
+class Constants:
+    """The registry as the speed model reads it: by plain name, by family or by stack."""
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values = values
+        self._names = _names(values)
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[name]
+
+    def of_family(self, what: str, family: str | tuple[str, ...], like: Number) -> Number:
+        """The family's constant; for a tuple of families an array in the shape of ``like``."""
+        if isinstance(family, str):
+            return self._values[family_row(what=what, family=family, names=self._names)]
+        values = [self._values[family_row(what=what, family=f, names=self._names)] for f in family]
+        return np.asarray(values).reshape(np.shape(like))
+
+    def of_stack(self, what: str, stack: str) -> float:
+        """The stack's constant."""
+        return self._values[stack_row(what=what, stack=stack, names=self._names)]
+
+
+_NAMES: dict[int, tuple[int, frozenset[str]]] = {}
+
+
+def _names(values: Mapping[str, float]) -> frozenset[str]:
+    """The names of a registry, built once per registry object and size (they are asked for at every call)."""
+    known = _NAMES.get(id(values))
+    if known is None or known[0] != len(values):
+        _NAMES.clear()
+        known = (len(values), frozenset(values))
+        _NAMES[id(values)] = known
+    return known[1]

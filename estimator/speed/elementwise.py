@@ -1,0 +1,93 @@
+"""Traffic of everything between the matrix products, over memory bandwidth."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from estimator.architecture import Architecture
+from estimator.numbers import Number
+from estimator.run import Run
+from estimator.speed.constants import Constants
+from estimator.speed.shapes import Sums, dense_sums, expert_sums
+
+#: Bytes read and written per element by the operations of one forward, run one kernel per operation
+#: (first) and fused into one (second), with 2-byte activations. RMS norm in eager PyTorch goes through fp32:
+#: up-cast (2+4), square (4+4), mean (4), scale (4+4), down-cast (4+2), weight (2+2); layer norm is one kernel
+#: everywhere. Rotary embedding: negate and concatenate (8), two products (12), a sum (6). Residual sum: 6.
+#: Activation: gated is a function (4) and a product (6); plain is a function (4). Source: derived.
+NORM_BYTES = (36.0, 4.0)
+LAYER_NORM_BYTES = (4.0, 4.0)
+ROTARY_BYTES = (26.0, 4.0)
+RESIDUAL_BYTES = (6.0, 4.0)
+GATED_BYTES = (10.0, 6.0)
+PLAIN_BYTES = (4.0, 4.0)
+
+#: A backward reads the saved inputs and the incoming gradient and writes the outgoing one.
+BACKWARD_PASSES = 2.0
+
+
+@cache
+def layer_bytes_per_token(architecture: Architecture, fused: int) -> tuple[float, float]:
+    """Bytes per token of one forward over all layers: on hidden-wide tensors, and on tensors that tensor
+    parallelism splits (heads, feed-forward).
+
+    Args:
+        architecture: the model.
+        fused: 0 for one kernel per operation, 1 for fused kernels.
+    """
+    a = architecture
+    norm = NORM_BYTES[fused] if a.norm == "rmsnorm" else LAYER_NORM_BYTES[fused]
+    whole = a.layers * a.hidden * (a.norms_per_layer * norm + 2.0 * RESIDUAL_BYTES[fused])
+    heads = float(a.query_features + a.kv_features)
+    split = 0.0
+    if not a.learned_positions:
+        split += a.attention_layers * heads * ROTARY_BYTES[fused]
+    if a.qk_norm:
+        split += a.attention_layers * heads * norm
+    activation = GATED_BYTES[fused] if a.gated_mlp else PLAIN_BYTES[fused]
+    dense = a.layers - a.moe_layers
+    width = dense * a.intermediate + a.moe_layers * (
+        a.experts_per_token * a.expert_intermediate + a.shared_expert_intermediate
+    )
+    split += activation * width
+    whole += a.moe_layers * a.experts_per_token * a.hidden * 12.0
+    return whole, split
+
+
+def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
+    """Seconds of norms, rotary embeddings, residuals, activations and permutations over one micro-batch.
+
+    bytes x (forward passes + 2 for backward) / (bandwidth x reached fraction); bytes lie between those of
+    one kernel per operation and those of fused kernels by the stack's ``fusion_fraction``. Sequence
+    parallelism, always on beside tensor parallelism, divides the hidden-wide part too.
+    """
+    fused = constants.of_stack("fusion_fraction", run.stack)
+    eager_whole, eager_split = layer_bytes_per_token(run.architecture, 0)
+    fused_whole, fused_split = layer_bytes_per_token(run.architecture, 1)
+    eager = eager_whole + eager_split
+    per_token = eager + fused * (fused_whole + fused_split - eager)
+    traffic = run.micro_batch_tokens * per_token / run.tp * (forward + BACKWARD_PASSES)
+    return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
+
+
+def low_precision_cast_s(*, run: Run, constants: Constants, forward: Number) -> Number:
+    """Seconds of quantising operands to 8 or 4 bits over one micro-batch; 0 in 16-bit runs.
+
+    Every product's operands (activations, gradients, weights) are read in 16 bits, their maxima taken, and
+    written narrow, some transposed too: a number of bytes per operand element, fitted.
+    """
+    if run.compute_dtype in ("bf16", "fp16"):
+        return 0.0
+    dense, expert = dense_sums(run.architecture), expert_sums(run.architecture)
+    elements: Number = 0.0
+    for sums in (dense, expert):
+        tokens = run.micro_batch_tokens * sums.active
+        elements = elements + tokens * features(sums=sums, tp=run.tp)
+        elements = elements + sums.weights * sums.copies / (run.tp * run.ep if sums.copies > 1 else run.tp)
+    per_element = constants.of_stack("cast_bytes_per_element", run.stack)
+    return elements * (forward + 1.0) * per_element / run.accelerator.memory_bytes_per_s
+
+
+def features(*, sums: Sums, tp: Number) -> Number:
+    """Input and output features of some modules that one tensor-parallel rank sees."""
+    return sums.in_whole + sums.out_whole + (sums.in_split + sums.out_split) / tp

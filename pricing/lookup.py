@@ -1,0 +1,124 @@
+"""API prices from the genai-prices package, with what it answers too willingly refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any
+
+from pricing.api import ApiModel
+from pricing.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice
+
+NEWEST_EVIDENCE = {"0.2.3": date(2026, 11, 4)}
+BATCH = {"processing": "batch"}
+
+
+def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, str], date]) -> ApiModel:
+    """The prices of one model on a day, from the installed genai-prices.
+
+    The package matches names by prefix and falls back from one provider to another, prices retired models, and
+    answers a batch question with the standard price where it has no batch price. So: a name that ends in
+    "-latest" must be a model of its own; a fallback is named in the notes; a batch price exists only where the
+    package lists one that is in force; a price that depends on the hour is the mean over the day.
+
+    Args:
+        provider: as genai-prices names it ("openai").
+        name: the model.
+        as_of: the day.
+        ends: announced last days, by (provider, model).
+
+    Raises:
+        UnknownNameError: no such provider or model.
+        InputError: an alias whose price cannot be trusted; a model without token prices.
+    """
+    import genai_prices
+    from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
+
+    known = get_snapshot().providers
+    vendor = find_provider_by_id(known, provider)
+    if vendor is None:
+        raise UnknownNameError("API provider", provider, [entry.id for entry in known])
+    model = vendor.find_model(name, all_providers=known)
+    if model is None:
+        raise UnknownNameError(
+            "API model", f"{vendor.id}/{name}", [f"{vendor.id}/{m.id}" for m in vendor.models]
+        )
+    if name.casefold().endswith("-latest") and model.id.casefold() != name.casefold():
+        stem = name.casefold().removesuffix("-latest")
+        dated = [m.id for m in vendor.models if m.id.casefold().startswith(stem)]
+        raise InputError(
+            f"API model {vendor.id}/{name}: genai-prices takes the alias for {model.id}, whose price may be an old "
+            f"one. Name the model itself: {', '.join(dated)}."
+        )
+    own = any(model is candidate for candidate in vendor.models)
+    notes = [] if own else ["priced as the maker's own interface, batch price not known"]
+    if model.id.casefold() != name.casefold():
+        notes.append(f"{name} read as {model.id}")
+    if model.deprecated:
+        notes.append("marked deprecated by genai-prices")
+    standard, varies = _mean_prices(model, as_of)
+    if varies:
+        notes.append("mean over the day of prices that depend on the hour")
+    if standard.get("input_mtok") is None or standard.get("output_mtok") is None:
+        raise InputError(
+            f"API model {vendor.id}/{model.id} has no price per input and output token. Name another."
+        )
+    batch = _mean_prices(model, as_of, batch=True)[0] if own and _batch_in_force(model, as_of) else {}
+    version = genai_prices.__version__
+    return ApiModel(
+        provider=vendor.id,
+        model=model.id,
+        tier="",
+        input_usd_per_million_tokens=standard["input_mtok"],
+        cached_input_usd_per_million_tokens=standard.get("cache_read_mtok"),
+        cache_write_usd_per_million_tokens=standard.get("cache_write_mtok"),
+        output_usd_per_million_tokens=standard["output_mtok"],
+        batch_input_usd_per_million_tokens=batch.get("input_mtok"),
+        batch_output_usd_per_million_tokens=batch.get("output_mtok"),
+        long_input_from_tokens=_long_input_from(model, as_of),
+        context_window=model.context_window,
+        available_until=ends.get((vendor.id, model.id)),
+        seen=min(as_of, NEWEST_EVIDENCE.get(version, as_of)),
+        source=f"genai-prices {version}",
+        status="secondary",
+        notes="; ".join(notes),
+    )
+
+
+def _mean_prices(model: ModelInfo, as_of: date, *, batch: bool = False) -> tuple[dict[str, float], bool]:
+    """USD per million tokens by genai-prices' key, the mean over the 24 hours of a day, and whether they differ."""
+    hours = [_prices(model, as_of, hour, batch=batch) for hour in range(24)]
+    mean = {key: sum(prices[key] for prices in hours) / len(hours) for key in hours[0]}
+    varies = any(prices != hours[0] for prices in hours)
+    return ({key: round(price, 6) for key, price in mean.items()} if varies else hours[0]), varies
+
+
+def _prices(model: ModelInfo, as_of: date, hour: int, *, batch: bool) -> dict[str, float]:
+    prices = _at(model, as_of, hour, batch=batch)
+    found: dict[str, float] = {}
+    for key in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok"):
+        price: Any = getattr(prices, key)
+        if price is not None:
+            found[key] = float(getattr(price, "base", price))
+    return found
+
+
+def _at(model: ModelInfo, as_of: date, hour: int, *, batch: bool = False) -> ModelPrice:
+    moment = datetime.combine(as_of, time(hour, 30), tzinfo=UTC)
+    return model.get_prices(moment, BATCH if batch else None)
+
+
+def _batch_in_force(model: ModelInfo, as_of: date) -> bool:
+    noon = datetime.combine(as_of, time(12), tzinfo=UTC)
+    return any(
+        variant.when == BATCH and (variant.constraint is None or variant.constraint.active(noon))
+        for variant in model.price_variants or ()
+    )
+
+
+def _long_input_from(model: ModelInfo, as_of: date) -> int | None:
+    tiers: Any = getattr(_at(model, as_of, 12).input_mtok, "tiers", None)
+    return min(tier.start for tier in tiers) if tiers else None
