@@ -37,8 +37,10 @@ _PYTHIA = {
     "down": "dense_4h_to_h",
 }
 MODULE_NAMES: dict[str, dict[str, str]] = {
+    "bloom": _PYTHIA,
     "falcon": _PYTHIA,
     "gpt_neox": _PYTHIA,
+    "mpt": {"q": "Wqkv", "k": "Wqkv", "v": "Wqkv", "o": "out_proj", "up": "up_proj", "down": "down_proj"},
     "gpt2": {
         "q": "attn.c_attn",
         "k": "attn.c_attn",
@@ -115,8 +117,8 @@ def build(
     return model
 
 
-def materialise(model: torch.nn.Module) -> None:
-    """Give every meta parameter and buffer an (empty) tensor on the CPU; tied ones stay tied.
+def materialise(model: torch.nn.Module, *, device: str = "cpu") -> None:
+    """Give every meta parameter and buffer a tensor on this device; tied ones stay tied.
 
     Under a fake mode the tensors are fake.
     """
@@ -124,7 +126,7 @@ def materialise(model: torch.nn.Module) -> None:
 
     def fresh(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in done:
-            new = torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu")
+            new = torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
             if isinstance(tensor, torch.nn.Parameter):
                 new = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
             done[id(tensor)] = new

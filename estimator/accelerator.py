@@ -17,13 +17,13 @@ class Accelerator:
     Attributes:
         id: canonical name ("h100-80gb-sxm"); a tuple of names where the fields are arrays.
         family: the key of its measured constants ("hopper"); a tuple alike.
-        memory_bytes: what the driver reports as total.
+        memory_bytes: what the driver reports as total (nvidia-smi, ECC on where it ships so).
         memory_bytes_per_s: memory bandwidth.
         fp16_flop_per_s, bf16_flop_per_s, fp8_flop_per_s, int8_flop_per_s, fp4_flop_per_s: dense matrix peaks.
         fp32_flop_per_s: fp32 (vector, or matrix units in fp32/TF32 are not counted here).
         link_bytes_per_s: to the other accelerators of the node, one direction, per accelerator.
         node_link_bytes_per_s: to other nodes, one direction, per accelerator.
-        gpus_per_node: accelerators in a usual node.
+        gpus_per_node: accelerators that share that link: a usual node, an NVL72 rack, a TPU pod.
         power_watt: board power.
     """
 

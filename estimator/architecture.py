@@ -88,6 +88,7 @@ class Architecture:
         intermediate: width of the dense feed-forward block (0 where every layer is a mixture of experts).
         gated_mlp: gate, up and down (True) or up and down (False).
         fused_qkv, fused_gate_up: one module holds the projections, so one adapter serves them.
+        parallel_blocks: attention and feed-forward block of a layer both read the layer's input.
         tied_embeddings: the head shares the embedding matrix.
         max_position: longest context the model was made for, tokens.
         learned_positions: rows of a learned position table; 0 for rotary, ALiBi or none.
@@ -122,6 +123,7 @@ class Architecture:
     max_position: int
     fused_qkv: bool = False
     fused_gate_up: bool = False
+    parallel_blocks: bool = False
     learned_positions: int = 0
     sliding_window: int = 0
     sliding_layers: int = 0

@@ -187,11 +187,13 @@ def self_retrain_lines(x: Parameters) -> list[Line]:
 
 
 def self_serving_lines(x: Parameters) -> list[Line]:
-    """Replica hours at the GPU's price, with the surroundings of a GPU; weights kept in storage."""
+    """Cards of all replicas in whole instances, at the GPU's price with its surroundings; weights in storage."""
     price = (
         x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
     )
-    hours = (replicas(x) + x["staging_replicas"]) * x["serving_gpus_per_replica_billed"] * HOURS_PER_MONTH
+    per_instance = x["serving_gpus_per_instance"]
+    cards = ceil(replicas(x) * x["serving_gpus_per_replica"] / per_instance) * per_instance
+    hours = (cards + x["staging_replicas"] * x["serving_gpus_per_replica"]) * HOURS_PER_MONTH
     return [
         _monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
         _monthly(

@@ -15,8 +15,6 @@ from estimator.numbers import Number
 from estimator.parameters import Adapter, adapters
 from estimator.run import Recompute, Run
 
-PARALLEL_FAMILIES = frozenset({"cohere", "cohere2", "falcon", "gpt_neox", "gptj", "phi"})
-
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
@@ -85,8 +83,14 @@ def _attention_flop(architecture: Architecture) -> float:
     return flop
 
 
+def _shared_gate_flop(architecture: Architecture) -> float:
+    """The scalar gate of one layer's shared expert, FLOP per token."""
+    return 2.0 * architecture.hidden if architecture.shared_expert_gate else 0.0
+
+
 def _block_forward(architecture: Architecture, pairs: tuple[Adapter, ...]) -> Terms:
     weights = sum(_linear_flop(linear, layers=linear.layers) for linear in _blocks(architecture))
+    weights += _shared_gate_flop(architecture) * architecture.moe_layers
     if architecture.mixer:
         weights += 2.0 * architecture.mixer.layers * architecture.mixer.matmul_parameters
     return Terms(
@@ -101,6 +105,13 @@ def forward_terms(*, architecture: Architecture, targets: tuple[str, ...]) -> Te
     """One forward pass: every linear module, its adapters, attention and the head.
 
     Source: derived (2 FLOP per multiply-add, one per weight and token).
+
+    >>> from estimator.models import model
+    >>> terms = forward_terms(architecture=model("llama-2-7b").architecture, targets=())
+    >>> terms.weights / 2  # every parameter but the embedding and the norms
+    6607077376.0
+    >>> terms.attention / 32 / 4  # 32 layers, 2 products of 2 FLOP: the width of the heads
+    4096.0
     """
     pairs = adapters(architecture=architecture, targets=targets)
     head = Terms(weights=_head_flop(architecture), adapters=_adapter_flop(pairs, head=True))
@@ -160,10 +171,10 @@ def _missing_in_first_block(architecture: Architecture, pairs: tuple[Adapter, ..
     keys = both or ("attention", "k") in adapted
     values = both or ("attention", "v") in adapted
     mixed = queries or keys or values
-    parallel = architecture.norms_per_layer == 1 or architecture.family in PARALLEL_FAMILIES
-    feed_forward = not parallel and (mixed or ("attention", "o") in adapted)
+    feed_forward = not architecture.parallel_blocks and (mixed or ("attention", "o") in adapted)
     has_gradient = {"o": mixed, "gate": feed_forward, "up": feed_forward, "router": feed_forward}
-    missing = Terms()
+    gate = 0.0 if dense or feed_forward else _shared_gate_flop(architecture)
+    missing = Terms(weights=gate)
     seen: set[tuple[str, str]] = set()
     for linear in _blocks(architecture):
         if linear.group not in groups or (linear.group, linear.role) in seen:
@@ -174,8 +185,11 @@ def _missing_in_first_block(architecture: Architecture, pairs: tuple[Adapter, ..
             continue
         missing += Terms(weights=_linear_flop(linear, layers=1))
     for pair in pairs:
-        inner = feed_forward or bool(adapted & {(pair.group, "gate"), (pair.group, "up")})
         role = pair.roles[0]
+        if (pair.group, f"{role} adapter") in seen:
+            continue
+        seen.add((pair.group, f"{role} adapter"))
+        inner = feed_forward or bool(adapted & {(pair.group, "gate"), (pair.group, "up")})
         if pair.group in groups and not has_gradient.get(role, role == "down" and inner):
             missing += Terms(adapters=2.0 * pair.in_features * pair.active_copies)
     score, mix = _score_and_mix_flop(architecture)
@@ -243,11 +257,7 @@ def hardware_flop_per_token(*, run: Run) -> Number:
     Attention is counted unmasked: 12 x layers x width x length for full training. The base of HFU
     (Korthikanti et al. 2022, section 5).
     """
-    return (
-        forward_flop_per_token(run=run)
-        + backward_flop_per_token(run=run)
-        + recompute_flop_per_token(run=run)
-    )
+    return forward_flop_per_token(run=run) + backward_flop_per_token(run=run) + recompute_flop_per_token(run=run)
 
 
 def model_flop_per_token(*, run: Run) -> Number:

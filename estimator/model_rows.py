@@ -117,9 +117,7 @@ def _records(file: str, lines: Iterable[list[str]]) -> Iterator[ModelRecord]:
     for number, cells in enumerate(lines, start=2):
         where = f"{file} row {number} ({cells[0] if cells else 'empty'})"
         if len(cells) != len(COLUMNS):
-            raise InputError(
-                f"{where}: {len(cells)} cells; {len(COLUMNS)} are needed. Quote cells with commas."
-            )
+            raise InputError(f"{where}: {len(cells)} cells; {len(COLUMNS)} are needed. Quote cells with commas.")
         yield _record(dict(zip(COLUMNS, cells, strict=True)), where)
 
 
@@ -174,9 +172,7 @@ def _shape(text: str, where: str) -> dict[str, Any]:
     for group, keys in (("latent", _LATENT), ("mixer", _MIXER)):
         missing = {key.removeprefix(f"{group}.") for key in keys} - set(parts[group])
         if parts[group] and missing:
-            raise InputError(
-                f"{where}: shape misses {', '.join(f'{group}.{key}' for key in sorted(missing))}."
-            )
+            raise InputError(f"{where}: shape misses {', '.join(f'{group}.{key}' for key in sorted(missing))}.")
     if parts["latent"]:
         plain["latent"] = LatentAttention(**parts["latent"])
     if parts["mixer"]:

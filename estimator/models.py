@@ -78,9 +78,7 @@ def short_names() -> Mapping[str, ShortName]:
             if set(row) != {"name", "id", "reason"} or not all(row.values()):
                 raise InputError(f"{where}: needs exactly name, id and reason, none empty.")
             if row["id"] not in known:
-                raise UnknownNameError(
-                    "model", row["id"], known, where=where, hint="Use an id of models.csv."
-                )
+                raise UnknownNameError("model", row["id"], known, where=where, hint="Use an id of models.csv.")
             if row["name"] != row["name"].casefold() or row["name"] in found:
                 raise InputError(f"{where}: {row['name']!r} must be in lower case and stand once.")
             found[row["name"]] = ShortName(**row)

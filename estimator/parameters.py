@@ -86,9 +86,7 @@ def mixer_parameters(*, architecture: Architecture) -> int:
 def total_parameters(*, architecture: Architecture) -> int:
     """Every parameter of the model, a tied head counted once. Source: derived."""
     shared_gates = architecture.moe_layers * architecture.hidden if architecture.shared_expert_gate else 0
-    blocks = sum(
-        linear_parameters(linear=linear) for linear in architecture.linears if linear.group != "head"
-    )
+    blocks = sum(linear_parameters(linear=linear) for linear in architecture.linears if linear.group != "head")
     return (
         blocks
         + embedding_parameters(architecture=architecture)

@@ -62,6 +62,7 @@ class TrainingOption:
         fits: yes, likely, risky or no, with the probability.
         hours, usd: one production run, overheads of the run included.
         step_parts_s: seconds of one optimizer step by cause.
+        speed_low_factor, speed_high_factor: P10 and P90 of true over predicted speed.
     """
 
     method: str
@@ -93,6 +94,8 @@ class TrainingOption:
     mfu: float
     step_s: float
     step_parts_s: Mapping[str, float]
+    speed_low_factor: float
+    speed_high_factor: float
     hours: Estimate
     usd: Estimate
     flop: float

@@ -32,6 +32,11 @@ WORKLOAD_FLAGS = (
 """Assumptions that have a flag of their own."""
 
 
+def flag_name(assumption: str) -> str:
+    """The flag of a workload assumption, without its dashes."""
+    return "retrain-every" if assumption == "retrain_every_months" else assumption.replace("_", "-")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
     """One question. None or an empty tuple leaves a choice to the search.

@@ -298,6 +298,8 @@ def option_of(
         mfu=float(going.mfu),
         step_s=float(going.step_s),
         step_parts_s={name: float(part) for name, part in going.parts_s.items()},
+        speed_low_factor=float(going.low_factor),
+        speed_high_factor=float(going.high_factor),
         hours=hours,
         usd=dollars,
         flop=flop_per_token * workload.processed_tokens,

@@ -1,4 +1,4 @@
-"""What the tokens of an API model cost: a checked-in snapshot for the default baselines, the rest looked up."""
+"""What the tokens of an API model cost: a checked-in snapshot of default baselines, the rest looked up."""
 
 from __future__ import annotations
 
@@ -110,9 +110,7 @@ def retirements() -> dict[tuple[str, str], date]:
     def build(values: dict[str, Any], line: int) -> None:
         key = values["provider"], values["model"]
         if key in days:
-            raise InputError(
-                f"{where(RETIREMENTS, line, 'model')}: {'/'.join(key)} appears twice. Remove one."
-            )
+            raise InputError(f"{where(RETIREMENTS, line, 'model')}: {'/'.join(key)} appears twice. Remove one.")
         days[key] = values["available_until"]
 
     read_table(RETIREMENTS, _RETIREMENT_COLUMNS, build)
@@ -141,7 +139,7 @@ def read_api_models(path: Path) -> tuple[ApiModel, ...]:
         return row
 
     rows = read_table(path, _COLUMNS, build)
-    refuse_duplicates(path, ((_key(row) + (row.seen,), line) for row, line in zip(rows, lines, strict=True)))
+    refuse_duplicates(path, (((*_key(row), row.seen), line) for row, line in zip(rows, lines, strict=True)))
     return tuple(rows)
 
 

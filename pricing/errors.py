@@ -21,9 +21,7 @@ class UnknownNameError(InputError):
         hint: what to do instead of guessing (a command that lists the names).
     """
 
-    def __init__(
-        self, kind: str, name: str, known: Iterable[str], *, where: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", hint: str = "") -> None:
         names = sorted(set(known))
         self.close_matches = close_matches(name, names)
         parts = [f"unknown {kind} {name!r}{f' in {where}' if where else ''}."]

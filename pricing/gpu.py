@@ -63,7 +63,7 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """One accelerator offer of one provider, in USD per GPU and hour; None where a price is not offered or not known.
+    """One accelerator offer of one provider, in USD per GPU and hour; None where a price is not known.
 
     Attributes:
         region: the provider's region name; "global" where one price holds everywhere.
@@ -165,22 +165,22 @@ def read_offers(path: Path, known: Mapping[str, Provider]) -> tuple[Offer, ...]:
     def build(values: dict[str, Any], line: int) -> Offer:
         lines.append(line)
         gpus: int = values["gpus"]
-        per_gpu: dict[str, float | None] = {}
         for term in ("on_demand", "spot", "reserved"):
-            key = f"{term}_usd_per_instance_hour"
-            price: float | None = values.pop(key)
-            per_gpu[f"{term}_usd_per_gpu_hour"] = None if price is None else price / gpus
-            if price is not None and not LOWEST_USD_PER_GPU_HOUR <= price / gpus <= HIGHEST_USD_PER_GPU_HOUR:
+            price: float | None = values.pop(f"{term}_usd_per_instance_hour")
+            per_gpu = None if price is None else price / gpus
+            if per_gpu is not None and not LOWEST_USD_PER_GPU_HOUR <= per_gpu <= HIGHEST_USD_PER_GPU_HOUR:
                 raise InputError(
-                    f"{where(path, line, key)}: {price:g} for {gpus} x {values['gpu']} is {price / gpus:g} USD per "
-                    f"GPU and hour; allowed: {LOWEST_USD_PER_GPU_HOUR:g} to {HIGHEST_USD_PER_GPU_HOUR:g}. The column "
-                    "holds the price of the whole instance: check the unit and the count."
+                    f"{where(path, line, f'{term}_usd_per_instance_hour')}: {price:g} for {gpus} x {values['gpu']} is "
+                    f"{per_gpu:g} USD per GPU and hour; allowed: {LOWEST_USD_PER_GPU_HOUR:g} to "
+                    f"{HIGHEST_USD_PER_GPU_HOUR:g}. The column holds the price of the whole instance: check the unit "
+                    "and the count."
                 )
-        listed = per_gpu["on_demand_usd_per_gpu_hour"]
-        if all(price is None for price in per_gpu.values()):
+            values[f"{term}_usd_per_gpu_hour"] = per_gpu
+        listed = values["on_demand_usd_per_gpu_hour"]
+        spot, reserved = values["spot_usd_per_gpu_hour"], values["reserved_usd_per_gpu_hour"]
+        if listed is None and spot is None and reserved is None:
             raise InputError(f"{path.name} row {line}: no price. Fill in on-demand, spot or reserved.")
-        for term in ("spot", "reserved"):
-            cheaper = per_gpu[f"{term}_usd_per_gpu_hour"]
+        for term, cheaper in (("spot", spot), ("reserved", reserved)):
             if listed is not None and cheaper is not None and cheaper > listed:
                 raise InputError(
                     f"{where(path, line, f'{term}_usd_per_instance_hour')}: above the on-demand price; "
@@ -197,10 +197,10 @@ def read_offers(path: Path, known: Mapping[str, Provider]) -> tuple[Offer, ...]:
             )
         if values["max_gpus"] is None:
             values["max_gpus"] = gpus
-        return Offer(provider_label=provider.label, kind=provider.kind, **values, **per_gpu)
+        return Offer(provider_label=provider.label, kind=provider.kind, **values)
 
     rows = read_table(path, _OFFER_COLUMNS, build)
-    refuse_duplicates(path, ((_key(row) + (row.seen,), line) for row, line in zip(rows, lines, strict=True)))
+    refuse_duplicates(path, (((*_key(row), row.seen), line) for row, line in zip(rows, lines, strict=True)))
     return tuple(rows)
 
 

@@ -51,8 +51,8 @@ class HostedOffer:
         storage_usd_per_month: for keeping one tuned model.
         serving: per-token, dedicated (rented GPUs), download (weights only) or unknown.
         billing_rule: which tokens count.
-        new_customers_until, new_jobs_until, available_until: the last day for new customers and for new jobs, and the day the
-            tuned model stops answering; None where no end has been announced.
+        new_customers_until, new_jobs_until, available_until: the last day for new customers, for new jobs, and
+            of the tuned model's answers; None where no end has been announced.
         seen, source, url, status, notes: where the row comes from.
     """
 
@@ -150,9 +150,7 @@ def read_hosted(path: Path) -> tuple[HostedOffer, ...]:
         lines.append(line)
         row = HostedOffer(**values)
         if row.train_usd_per_million_tokens is None and row.train_usd_per_hour is None:
-            raise InputError(
-                f"{path.name} row {line}: no training price. Fill in per million tokens or per hour."
-            )
+            raise InputError(f"{path.name} row {line}: no training price. Fill in per million tokens or per hour.")
         low, high = row.base_parameters_min, row.base_parameters_max
         if (low is None) != (high is None) or (low is not None and high is not None and low > high):
             raise InputError(
@@ -166,7 +164,7 @@ def read_hosted(path: Path) -> tuple[HostedOffer, ...]:
         return row
 
     rows = read_table(path, _COLUMNS, build)
-    refuse_duplicates(path, ((_key(row) + (row.seen,), line) for row, line in zip(rows, lines, strict=True)))
+    refuse_duplicates(path, (((*_key(row), row.seen), line) for row, line in zip(rows, lines, strict=True)))
     return tuple(rows)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricing.api import ApiModel
@@ -12,7 +16,6 @@ from pricing.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
-NEWEST_EVIDENCE = {"0.2.3": date(2026, 11, 4)}
 BATCH = {"processing": "batch"}
 
 
@@ -43,9 +46,7 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         raise UnknownNameError("API provider", provider, [entry.id for entry in known])
     model = vendor.find_model(name, all_providers=known)
     if model is None:
-        raise UnknownNameError(
-            "API model", f"{vendor.id}/{name}", [f"{vendor.id}/{m.id}" for m in vendor.models]
-        )
+        raise UnknownNameError("API model", f"{vendor.id}/{name}", [f"{vendor.id}/{m.id}" for m in vendor.models])
     if name.casefold().endswith("-latest") and model.id.casefold() != name.casefold():
         stem = name.casefold().removesuffix("-latest")
         dated = [m.id for m in vendor.models if m.id.casefold().startswith(stem)]
@@ -81,15 +82,38 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         long_input_from_tokens=_long_input_from(model, as_of),
         context_window=model.context_window,
         available_until=ends.get((vendor.id, model.id)),
-        seen=min(as_of, NEWEST_EVIDENCE.get(version, as_of)),
+        seen=newest_evidence(as_of),
         source=f"genai-prices {version}",
         status="secondary",
         notes="; ".join(notes),
     )
 
 
+def newest_evidence(as_of: date) -> date:
+    """The newest day on or before `as_of` that the package's own price comments name.
+
+    The package does not say when it was made; a price is taken to be as old as that day.
+    """
+    return max((day for day in _days_in_data() if day <= as_of), default=as_of)
+
+
+@cache
+def _days_in_data() -> frozenset[date]:
+    spec = find_spec("genai_prices.data")
+    if spec is None or spec.origin is None:
+        return frozenset()
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    days = set()
+    for year, month, day in set(re.findall(r"\b(20\d\d)-(\d\d)-(\d\d)\b", text)):
+        try:
+            days.add(date(int(year), int(month), int(day)))
+        except ValueError:
+            continue
+    return frozenset(days)
+
+
 def _mean_prices(model: ModelInfo, as_of: date, *, batch: bool = False) -> tuple[dict[str, float], bool]:
-    """USD per million tokens by genai-prices' key, the mean over the 24 hours of a day, and whether they differ."""
+    """USD per million tokens by the package's key, the mean over the hours of a day, and whether they differ."""
     hours = [_prices(model, as_of, hour, batch=batch) for hour in range(24)]
     mean = {key: sum(prices[key] for prices in hours) / len(hours) for key in hours[0]}
     varies = any(prices != hours[0] for prices in hours)

@@ -88,9 +88,7 @@ def own_usd_per_gpu_hour(
     )
     working_kw = power_watt / 1000.0 * server_power_ratio * pue_ratio
     idle_hours_per_hour = (1.0 - utilisation_fraction) / utilisation_fraction
-    power_usd_per_hour = (
-        working_kw * electricity_usd_per_kwh * (1.0 + idle_hours_per_hour * idle_power_fraction)
-    )
+    power_usd_per_hour = working_kw * electricity_usd_per_kwh * (1.0 + idle_hours_per_hour * idle_power_fraction)
     return fixed_usd_per_hour + power_usd_per_hour
 
 
@@ -165,9 +163,7 @@ def read_own_hardware(path: Path) -> tuple[dict[str, OwnValue], tuple[OwnHardwar
     }
     for name, value in defaults.items():
         if not value.low <= value.base <= value.high:
-            raise InputError(
-                f"{path.name} [default.{name}]: base must lie between low and high. Mend the row."
-            )
+            raise InputError(f"{path.name} [default.{name}]: base must lie between low and high. Mend the row.")
     rows = tuple(
         _build(OwnHardware, row, place=f"{path.name} [[hardware]] number {count}")
         for count, row in enumerate(document["hardware"], start=1)

@@ -1,4 +1,4 @@
-"""Reading a price table: every row is checked, and a message says file, row, key, what is allowed, what to do."""
+"""Reading a price table: every row is checked; a message says file, row, key, what is allowed, what to do."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read_table(
         reader = csv.reader(file)
         header = next(reader, [])
         check_keys(header, columns, place=f"{path.name} row 1", what="column")
-        plan = [(key, columns[key].parse, columns[key].required) for key in header]
+        plan = [(key, columns[key], _known_cells(columns[key])) for key in header]
         rows = []
         for line, cells in enumerate(reader, start=2):
             if len(cells) != len(plan):
@@ -112,22 +112,28 @@ def read_table(
                     "Quote a cell that contains a comma."
                 )
             values: dict[str, Any] = {}
-            for (key, parse, required), text in zip(plan, cells, strict=True):
-                if not text:
-                    if required:
-                        raise InputError(f"{where(path, line, key)}: empty, but required. Fill it in.")
-                    values[key] = "" if parse is None else None
-                elif parse is None:
-                    values[key] = text
-                else:
-                    try:
-                        values[key] = parse(text)
-                    except ValueError as error:
-                        raise InputError(
-                            f"{where(path, line, key)}: {text!r}; {error}. Mend the cell."
-                        ) from None
+            for (key, column, known), text in zip(plan, cells, strict=True):
+                if text not in known:
+                    known[text] = _read_cell(column, text, place=where(path, line, key))
+                values[key] = known[text]
             rows.append(build(values, line))
     return rows
+
+
+def _known_cells(column: Column) -> dict[str, Any]:
+    """Cells already read, by their text; an empty cell where it is allowed."""
+    return {} if column.required else {"": "" if column.parse is None else None}
+
+
+def _read_cell(column: Column, text: str, *, place: str) -> Any:
+    if not text:
+        raise InputError(f"{place}: empty, but required. Fill it in.")
+    if column.parse is None:
+        return text
+    try:
+        return column.parse(text)
+    except ValueError as error:
+        raise InputError(f"{place}: {text!r}; {error}. Mend the cell.") from None
 
 
 def check_keys(found: Iterable[str], known: Iterable[str], *, place: str, what: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from estimator.architecture import Architecture
 from estimator.numbers import Number
 from estimator.parameters import linear_parameters, mixer_parameters, total_parameters
-from estimator.serving.setup import ServingSetup
+from estimator.serving.setup import ServingSetup, engine_key
 
 STORED_BYTES: Mapping[str, float] = {
     "fp16": 2.0,
@@ -45,8 +45,8 @@ def parameter_split(architecture: Architecture) -> Mapping[str, float]:
     groups["block"] += mixer_parameters(architecture=architecture)
     groups["head"] = float(architecture.hidden * architecture.vocab)
     stored_head = 0.0 if architecture.tied_embeddings else groups["head"]
-    groups["other"] = total_parameters(architecture=architecture) - sum(groups.values()) + (
-        groups["head"] - stored_head
+    groups["other"] = (
+        total_parameters(architecture=architecture) - sum(groups.values()) + (groups["head"] - stored_head)
     )
     return groups
 
@@ -70,6 +70,16 @@ def weights_bytes(*, setup: ServingSetup) -> Number:
     expert = split["expert"] * expert_bytes_per_parameter(setup=setup)
     outside = (split["other"] + stored_head) * UNQUANTIZED_BYTES
     return (block / setup.tp + expert / (setup.tp * setup.ep)) / setup.pp + outside / setup.tp
+
+
+def local_layers(architecture: Architecture) -> int:
+    """Layers whose window an engine makes use of: those of models that mix local and full attention.
+
+    Engines hold and read the whole context of models whose every layer is local: published throughput of
+    Mistral-7B-v0.1 at 22,000 tokens equals that of the like shape without a window.
+    """
+    mixed = 0 < architecture.sliding_layers < architecture.attention_layers
+    return architecture.sliding_layers if mixed and architecture.sliding_window else 0
 
 
 def _cached_numbers_per_gpu(*, setup: ServingSetup) -> Number:
@@ -103,7 +113,7 @@ def sequence_kv_bytes(*, setup: ServingSetup, context_tokens: Number, constants:
     constant state of a mixer. c is the context in tokens. Source: derived.
     """
     a = setup.architecture
-    local = a.sliding_layers if a.sliding_window else 0
+    local = local_layers(a)
     tokens = (a.attention_layers - local) * context_tokens
     if local:
         tokens = tokens + local * np.minimum(context_tokens, a.sliding_window)
@@ -121,7 +131,7 @@ def mean_read_kv_bytes(*, setup: ServingSetup, constants: Mapping[str, float]) -
     """
     a = setup.architecture
     start, end = setup.input_tokens, setup.input_tokens + setup.output_tokens
-    local = a.sliding_layers if a.sliding_window else 0
+    local = local_layers(a)
     tokens = (a.attention_layers - local) * (start + end) / 2.0
     if local:
         tokens = tokens + local * (
@@ -143,11 +153,7 @@ def cache_bytes(*, setup: ServingSetup, constants: Mapping[str, float]) -> Numbe
     usable fraction x (memory - engine - weights). The engine's part holds its runtime, graphs and
     activations. Source: derived; the fraction and the engine's bytes in the registry.
     """
-    rest = (
-        setup.accelerator.memory_bytes
-        - constants["serving_engine_bytes_per_gpu"]
-        - weights_bytes(setup=setup)
-    )
+    rest = setup.accelerator.memory_bytes - constants["serving_engine_bytes_per_gpu"] - weights_bytes(setup=setup)
     return constants["serving_usable_memory_fraction"] * np.maximum(rest, 0.0)
 
 
@@ -157,14 +163,12 @@ def largest_batch(*, setup: ServingSetup, constants: Mapping[str, float]) -> Num
     A sequence holds its prompt and, on average, a part of its answer (the engine admits requests before
     their whole answer has its blocks). 0 where not even one sequence at full length fits.
     """
-    held_tokens = (
-        setup.input_tokens + constants["serving_output_held_fraction"] * setup.output_tokens
-    )
+    held_tokens = setup.input_tokens + constants["serving_output_held_fraction"] * setup.output_tokens
     room = cache_bytes(setup=setup, constants=constants)
     whole = sequence_kv_bytes(
         setup=setup, context_tokens=setup.input_tokens + setup.output_tokens, constants=constants
     )
     held = sequence_kv_bytes(setup=setup, context_tokens=held_tokens, constants=constants)
-    limit = constants["serving_max_sequences_" + setup.engine.replace("-", "_")]
+    limit = constants["serving_max_sequences_" + engine_key(setup.engine)]
     per_rank = np.minimum(np.maximum(np.floor(room / held), 1.0), limit * setup.pp)
     return np.where(room >= whole, per_rank * setup.ep, 0.0)

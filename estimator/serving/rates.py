@@ -8,7 +8,8 @@ import numpy as np
 
 from estimator.accelerator import Accelerator
 from estimator.numbers import Number
-from estimator.serving.setup import ServingSetup, by_family
+from estimator.serving.kv_cache import MXFP4_FAMILIES
+from estimator.serving.setup import Flags, ServingSetup, by_family
 
 GENERATIONS: tuple[str, ...] = ("ampere", "ada", "hopper", "blackwell_consumer", "blackwell", "cdna")
 _AMD = ("cdna",)
@@ -22,9 +23,7 @@ def generation(family: str) -> str:
 
 
 def _per_generation(*, accelerator: Accelerator, prefix: str, constants: Mapping[str, float]) -> Number:
-    families = (
-        (accelerator.family,) if isinstance(accelerator.family, str) else tuple(set(accelerator.family))
-    )
+    families = (accelerator.family,) if isinstance(accelerator.family, str) else tuple(set(accelerator.family))
     values = {family: constants[prefix + generation(family)] for family in families}
     return by_family(accelerator=accelerator, values=values, default=constants[prefix + "other"])
 
@@ -37,27 +36,27 @@ def is_amd(*, accelerator: Accelerator) -> Number:
     return by_family(accelerator=accelerator, values=values, default=0.0)
 
 
-def half_flop_per_s(*, accelerator: Accelerator, constants: Mapping[str, float]) -> Number:
-    """Sustained rate of 16-bit matrix products: dense peak x the generation's fraction."""
-    peak = np.maximum(accelerator.fp16_flop_per_s, accelerator.bf16_flop_per_s)
-    return peak * _per_generation(
-        accelerator=accelerator, prefix="serving_matmul_fraction_", constants=constants
-    )
-
-
 def matmul_flop_per_s(
     *, setup: ServingSetup, weights_dtype: str, constants: Mapping[str, float]
 ) -> Number:
     """Sustained rate of the matrix products against weights of a type.
 
-    fp8 and fp4 run at the part's own peak for that type where it has one; where it has not, and for the
-    weight-only types, the weights are widened and the 16-bit rate holds.
+    Dense peak x the generation's fraction x (power / usual power)^gamma: cards of one chip with a lower power
+    limit hold lower clocks. fp8 and fp4 run at the part's own peak for that type where it has one; where it
+    has not, and for the weight-only types, the weights are widened and the 16-bit rate holds.
     """
     accelerator = setup.accelerator
     fraction = _per_generation(
         accelerator=accelerator, prefix="serving_matmul_fraction_", constants=constants
     )
-    half = np.maximum(accelerator.fp16_flop_per_s, accelerator.bf16_flop_per_s) * fraction
+    half_peak = np.maximum(accelerator.fp16_flop_per_s, accelerator.bf16_flop_per_s)
+    usual_watt = half_peak * _per_generation(
+        accelerator=accelerator, prefix="serving_watt_per_flop_per_s_", constants=constants
+    )
+    fraction = fraction * np.minimum(accelerator.power_watt / usual_watt, 1.0) ** constants["serving_power_exponent"]
+    if setup.engine == "vllm-0.6":
+        fraction = fraction * constants["serving_matmul_factor_vllm_0_6"]
+    half = half_peak * fraction
     if weights_dtype not in ("fp8", "fp4"):
         return half
     eight = np.maximum(half, accelerator.fp8_flop_per_s * fraction * constants["serving_fp8_fraction"])
@@ -89,3 +88,35 @@ def link_bytes_per_s(*, setup: ServingSetup, constants: Mapping[str, float]) -> 
         constants["serving_link_fraction"],
     )
     return np.maximum(link, 1.0) * fraction
+
+
+def expert_dtype(*, setup: ServingSetup) -> str:
+    """Type of the experts' matrix products: 4-bit floats where the family is published only so."""
+    if setup.architecture.family in MXFP4_FAMILIES and setup.weights_dtype != "fp16":
+        return "fp4"
+    return setup.weights_dtype
+
+
+def expert_widened(*, setup: ServingSetup) -> Flags:
+    """Whether 4-bit or 8-bit expert weights are widened on the way to the 16-bit units."""
+    dtype = expert_dtype(setup=setup)
+    if dtype == "fp16":
+        return False
+    own = {"fp8": setup.accelerator.fp8_flop_per_s, "fp4": setup.accelerator.fp4_flop_per_s}
+    return np.asarray(own.get(dtype, 0.0)) <= 0.0
+
+
+def expert_flop_per_s(*, setup: ServingSetup, constants: Mapping[str, float]) -> Number:
+    """Sustained rate of one rank's grouped expert products.
+
+    Matrix rate x expert fraction x w / (w + w_half), w the width of the rank's slice of an expert: narrow
+    slices leave the units idle. Widened 4-bit and 8-bit experts have a fraction of their own.
+    """
+    dense = matmul_flop_per_s(setup=setup, weights_dtype=expert_dtype(setup=setup), constants=constants)
+    fraction = np.where(
+        expert_widened(setup=setup),
+        constants["serving_widened_expert_fraction"],
+        constants["serving_expert_fraction"],
+    )
+    width = setup.architecture.expert_intermediate / setup.tp
+    return dense * fraction * width / (width + constants["serving_expert_half_width"])

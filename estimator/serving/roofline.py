@@ -11,11 +11,13 @@ from estimator.serving.kv_cache import (
     STORED_BYTES,
     UNQUANTIZED_BYTES,
     expert_bytes_per_parameter,
+    local_layers,
     mean_read_kv_bytes,
     parameter_split,
 )
 from estimator.serving.rates import (
-    half_flop_per_s,
+    expert_flop_per_s,
+    is_amd,
     link_bytes_per_s,
     matmul_flop_per_s,
     memory_bytes_per_s,
@@ -23,26 +25,13 @@ from estimator.serving.rates import (
 from estimator.serving.setup import ServingSetup
 
 
-def touched_experts(*, experts: float, experts_per_token: float, tokens: Number) -> Number:
-    """Experts of a layer that a step reads: E (1 - (1 - k / E)^tokens), for independent even routing.
+def touched_experts_fraction(*, routed_fraction: float, tokens: Number) -> Number:
+    """Share of a layer's experts that a step reads: 1 - (1 - k / E)^tokens, for independent even routing.
 
-    >>> float(touched_experts(experts=128, experts_per_token=8, tokens=1))
-    8.0
+    >>> round(float(touched_experts_fraction(routed_fraction=8 / 128, tokens=16.0)), 3)
+    0.644
     """
-    return experts * (1.0 - (1.0 - experts_per_token / experts) ** tokens)
-
-
-def overlapped(*, compute_s: Number, memory_s: Number, exponent: float) -> Number:
-    """Time of work that computes and reads at once: (c^p + m^p)^(1/p).
-
-    p = 1 is one after the other, p = infinity perfect overlap. Both arguments in seconds.
-
-    >>> float(overlapped(compute_s=3.0, memory_s=4.0, exponent=2.0))
-    5.0
-    """
-    larger = np.maximum(compute_s, memory_s)
-    ratio = np.minimum(compute_s, memory_s) / np.maximum(larger, 1e-300)
-    return larger * (1.0 + ratio**exponent) ** (1.0 / exponent)
+    return 1.0 - (1.0 - routed_fraction) ** tokens
 
 
 def prefill_attention_flop(*, setup: ServingSetup) -> Number:
@@ -57,7 +46,7 @@ def prefill_attention_flop(*, setup: ServingSetup) -> Number:
     first = setup.input_tokens * setup.cached_input_fraction
     last = setup.input_tokens
     whole = (last**2 - first**2) / 2.0
-    local = a.sliding_layers if a.sliding_window else 0
+    local = local_layers(a)
     pairs = (a.attention_layers - local) * whole
     if local:
         pairs = pairs + local * (_capped(last, a.sliding_window) - _capped(first, a.sliding_window))
@@ -79,98 +68,137 @@ def decode_attention_flop(*, setup: ServingSetup) -> Number:
         per_token = 2.0 * a.heads * (2.0 * a.latent.kv_lora_rank + a.latent.qk_rope_head_dim)
     else:
         per_token = 2.0 * (a.query_features + a.value_features)
-    local = a.sliding_layers if a.sliding_window else 0
+    local = local_layers(a)
     tokens = (a.attention_layers - local) * context
     if local:
         tokens = tokens + local * np.minimum(context, a.sliding_window)
     return per_token * tokens
 
 
+def matmul_s(
+    *, flop: Number, weight_bytes: Number, flop_per_s: Number, bytes_per_s: Number
+) -> Number:
+    """Time of products that stream their weights: weight bytes / bandwidth + FLOP / rate.
+
+    The sum says that the rate grows with the tokens of a step, half of it being reached where reading the
+    weights takes as long as computing with them; measured engines show no better overlap than this.
+
+    >>> matmul_s(flop=3e12, weight_bytes=4e9, flop_per_s=1e12, bytes_per_s=1e9)
+    7.0
+    """
+    return weight_bytes / bytes_per_s + flop / flop_per_s
+
+
+def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constants: Mapping[str, float]) -> Number:
+    """Every matrix product against weights, for ``tokens`` through the layers and ``sampled`` through the head.
+
+    Both per rank of data-parallel attention. Experts see the tokens of all ranks, read the weights that these
+    touch, and compute at a lower rate the narrower one rank's slice of an expert is.
+    """
+    a = setup.architecture
+    split = parameter_split(a)
+    bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
+    total = matmul_s(
+        flop=2.0 * split["block"] * tokens / setup.tp,
+        weight_bytes=split["block"] * STORED_BYTES[setup.weights_dtype] / setup.tp,
+        flop_per_s=matmul_flop_per_s(setup=setup, weights_dtype=setup.weights_dtype, constants=constants),
+        bytes_per_s=bytes_per_s,
+    ) + matmul_s(
+        flop=2.0 * split["head"] * sampled / setup.tp,
+        weight_bytes=split["head"] * UNQUANTIZED_BYTES / setup.tp,
+        flop_per_s=matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants),
+        bytes_per_s=bytes_per_s,
+    )
+    if not a.experts:
+        return total
+    read_fraction = touched_experts_fraction(
+        routed_fraction=a.experts_per_token / a.experts, tokens=tokens * setup.ep
+    )
+    imbalance = np.where(setup.ep > 1.0, constants["serving_expert_imbalance"], 1.0)
+    return total + imbalance * matmul_s(
+        flop=2.0 * split["expert"] * a.experts_per_token / a.experts * tokens / setup.tp,
+        weight_bytes=split["expert"]
+        * read_fraction
+        * expert_bytes_per_parameter(setup=setup)
+        / (setup.tp * setup.ep),
+        flop_per_s=expert_flop_per_s(setup=setup, constants=constants),
+        bytes_per_s=bytes_per_s,
+    )
+
+
+def cache_s(*, setup: ServingSetup, sequences: Number, verified: Number, constants: Mapping[str, float]) -> Number:
+    """Attention of generated tokens: cache bytes over bandwidth, or its products where these take longer.
+
+    The latter only under latent attention, whose every head meets the whole latent vector.
+    """
+    bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
+    read_s = sequences * setup.pp * mean_read_kv_bytes(setup=setup, constants=constants) / bytes_per_s
+    flop_per_s = matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants)
+    return np.maximum(read_s, verified * decode_attention_flop(setup=setup) / (setup.tp * flop_per_s))
+
+
+def activations_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
+    """Hidden-wide vectors that pass through memory between products: norms, residuals, activations, quantising.
+
+    Each token moves so many per layer, and so many more per expert it is routed to.
+    """
+    a = setup.architecture
+    vectors = a.layers * constants["serving_activation_passes"]
+    vectors += a.moe_layers * a.experts_per_token * constants["serving_expert_passes"]
+    bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
+    return vectors * a.hidden * UNQUANTIZED_BYTES * tokens / (setup.tp * bytes_per_s)
+
+
+def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
+    """Activations that cross links.
+
+    Tensor parallelism: two ring all-reduces a layer, 2 (tp - 1) / tp x bytes each. Expert parallelism: each
+    token's vector to its experts' ranks and back. Pipeline: one vector per stage boundary. Each exchange
+    starts with a latency; rings over RCCL pay it per hop.
+    """
+    a = setup.architecture
+    bytes_per_s = link_bytes_per_s(setup=setup, constants=constants)
+    vectors_s = a.hidden * UNQUANTIZED_BYTES * tokens / bytes_per_s
+    start_s = constants["serving_exchange_s"]
+    hops_s = is_amd(accelerator=setup.accelerator) * constants["serving_amd_hop_s"] * (setup.tp - 1.0)
+    total = 2.0 * a.layers * 2.0 * (setup.tp - 1.0) / setup.tp * vectors_s
+    total = total + np.where(setup.tp > 1.0, 2.0 * a.layers * (start_s + hops_s), 0.0)
+    if a.experts:
+        copies = np.minimum(a.experts_per_token, setup.ep)
+        total = total + 2.0 * a.moe_layers * copies * (setup.ep - 1.0) / setup.ep * vectors_s
+        total = total + np.where(setup.ep > 1.0, 2.0 * a.moe_layers * start_s, 0.0)
+    return total + (setup.pp - 1.0) * (vectors_s + start_s)
+
+
 def step_parts_s(
     *, setup: ServingSetup, batch: Number, prompt_tokens: Number, constants: Mapping[str, float]
 ) -> dict[str, Number]:
-    """Seconds of one engine step by part, for one sequence's view of the pipeline.
+    """Seconds of one engine step by part.
 
-    ``batch`` sequences of the replica gain ``1 + draft`` tokens' worth of work each and ``prompt_tokens``
-    prompt tokens are prefilled beside them (continuous batching: both share one pass over the weights).
-    Ranks of data-parallel attention split the sequences; pipeline stages work on batch / pp at a time, so a
-    token takes pp stages of 1 / pp of the layers each.
-
-    matrix products: overlapped compute (2 x parameters x tokens / rate) and weight traffic; cache: bytes
-    read over bandwidth, or its products where latent attention makes these dearer; attention of prompts;
-    activations: hidden-wide vectors moved per token and layer; exchange: two ring all-reduces a layer for
-    tensor parallelism (2 (tp - 1) / tp x bytes) and dispatch and combine for expert parallelism; fixed: per
-    layer and step; sequences: per sequence and step on the host.
+    ``batch`` sequences of the replica each gain a token (and have their drafted tokens verified) while
+    ``prompt_tokens`` prompt tokens are prefilled in the same pass over the weights (continuous batching).
+    Ranks of data-parallel attention split the sequences. Pipeline stages work on batch / pp sequences at a
+    time, so a token takes pp stages of 1 / pp of the layers, and the replica serves pp such groups at once.
+    Source: derived.
     """
-    a, c = setup.architecture, constants
-    split = parameter_split(a)
     lanes = setup.pp * setup.ep
     sequences = batch / lanes
     verified = sequences * (1.0 + setup.draft_tokens)
     tokens = verified + prompt_tokens / lanes
-    expert_tokens = tokens * setup.ep
-    memory = memory_bytes_per_s(accelerator=setup.accelerator, constants=c)
-    half = half_flop_per_s(accelerator=setup.accelerator, constants=c)
-    exponent = c["serving_overlap_exponent"]
-
-    block_rate = matmul_flop_per_s(setup=setup, weights_dtype=setup.weights_dtype, constants=c)
-    products = overlapped(
-        compute_s=2.0 * split["block"] * tokens / (setup.tp * block_rate),
-        memory_s=split["block"] * STORED_BYTES[setup.weights_dtype] / (setup.tp * memory),
-        exponent=exponent,
-    ) + overlapped(
-        compute_s=2.0 * split["head"] * verified / (setup.tp * half),
-        memory_s=split["head"] * UNQUANTIZED_BYTES / (setup.tp * memory),
-        exponent=exponent,
-    )
-    hidden_vectors = a.layers * c["serving_activation_passes"]
-    layers_exchanging = a.layers
-    if a.experts:
-        touched = touched_experts(
-            experts=float(a.experts), experts_per_token=float(a.experts_per_token), tokens=expert_tokens
-        )
-        active = split["expert"] * a.experts_per_token / a.experts
-        products = products + overlapped(
-            compute_s=2.0 * active * tokens / (setup.tp * block_rate * c["serving_expert_fraction"]),
-            memory_s=split["expert"]
-            * (touched / a.experts)
-            * expert_bytes_per_parameter(setup=setup)
-            / (setup.tp * setup.ep * memory),
-            exponent=exponent,
-        )
-        hidden_vectors = hidden_vectors + a.moe_layers * a.experts_per_token * c["serving_expert_passes"]
-    vector_bytes = a.hidden * UNQUANTIZED_BYTES
-    activations = hidden_vectors * vector_bytes * tokens / (setup.tp * memory)
-
-    cache = np.maximum(
-        sequences * setup.pp * mean_read_kv_bytes(setup=setup, constants=c) / memory,
-        verified * decode_attention_flop(setup=setup) / (setup.tp * half),
-    )
     new_tokens = np.maximum(setup.input_tokens * (1.0 - setup.cached_input_fraction), 1.0)
     prompts = prompt_tokens / lanes / new_tokens
-    attention = prompts * prefill_attention_flop(setup=setup) / (setup.tp * half)
-
-    link = link_bytes_per_s(setup=setup, constants=c)
-    ring = 2.0 * (setup.tp - 1.0) / setup.tp
-    exchange = 2.0 * layers_exchanging * ring * vector_bytes * tokens / link
-    exchange = exchange + np.where(
-        setup.tp > 1.0, 2.0 * a.layers * c["serving_exchange_s"], 0.0
-    )
-    if a.experts:
-        crossing = 2.0 * a.moe_layers * a.experts_per_token * (setup.ep - 1.0) / setup.ep
-        exchange = exchange + crossing * vector_bytes * tokens / link
-        exchange = exchange + np.where(setup.ep > 1.0, 2.0 * a.moe_layers * c["serving_exchange_s"], 0.0)
-    stages = setup.pp - 1.0
-    exchange = exchange + stages * (vector_bytes * tokens / link + c["serving_exchange_s"])
-
-    drafting = 1.0 + setup.draft_tokens * setup.draft_cost_fraction
+    half = matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants)
+    launches = setup.architecture.layers * constants["serving_layer_s"]
     parts: dict[str, Number] = {
-        "weights and products": products,
-        "cache": cache,
-        "prompt attention": attention,
-        "activations": activations,
-        "exchange": exchange,
-        "layer launches": a.layers * c["serving_layer_s"] + tokens * 0.0,
-        "sequences": sequences * c["serving_sequence_s"] + prompts * c["serving_request_s"],
+        "matrix products": products_s(
+            setup=setup, tokens=tokens, sampled=verified + prompts, constants=constants
+        ),
+        "cache": cache_s(setup=setup, sequences=sequences, verified=verified, constants=constants),
+        "prompt attention": prompts * prefill_attention_flop(setup=setup) / (setup.tp * half),
+        "activations": activations_s(setup=setup, tokens=tokens, constants=constants),
+        "exchange": exchange_s(setup=setup, tokens=tokens, constants=constants),
+        "launches": launches + tokens * 0.0,
+        "sequences": sequences * constants["serving_sequence_s"] + prompts * constants["serving_request_s"],
     }
+    drafting = 1.0 + setup.draft_tokens * setup.draft_cost_fraction
     return {part: value * drafting for part, value in parts.items()}

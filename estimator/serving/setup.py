@@ -14,7 +14,7 @@ from estimator.numbers import Number
 
 ServedDtype = Literal["fp16", "fp8", "fp4", "int8", "int4"]
 KvDtype = Literal["fp16", "fp8"]
-Engine = Literal["vllm", "tensorrt-llm", "sglang", "lmdeploy"]
+Engine = Literal["vllm", "vllm-0.6", "tensorrt-llm", "sglang", "lmdeploy"]
 
 SERVED_DTYPES: tuple[str, ...] = get_args(ServedDtype)
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -106,6 +106,15 @@ class Serving:
     parts_s: Mapping[str, Number]
     low_factor: Number
     high_factor: Number
+
+
+def engine_key(engine: str) -> str:
+    """The engine's name as it stands in names of the registry.
+
+    >>> engine_key("tensorrt-llm")
+    'tensorrt_llm'
+    """
+    return engine.replace("-", "_").replace(".", "_")
 
 
 def by_family(*, accelerator: Accelerator, values: Mapping[str, float], default: float) -> Number:

@@ -15,7 +15,7 @@ from estimator.serving.kv_cache import (
 )
 from estimator.serving.rates import is_amd
 from estimator.serving.roofline import step_parts_s
-from estimator.serving.setup import Serving, ServingSetup
+from estimator.serving.setup import Serving, ServingSetup, engine_key
 
 
 def tokens_per_step(*, draft_tokens: Number, acceptance_fraction: Number) -> Number:
@@ -38,7 +38,7 @@ def speed_factor(*, setup: ServingSetup, constants: Mapping[str, float]) -> Numb
 
     Unmerged adapters cost a fraction that hardly grows with their number.
     """
-    engine = constants["serving_engine_factor_" + setup.engine.replace("-", "_")]
+    engine = constants["serving_engine_factor_" + engine_key(setup.engine)]
     amd = is_amd(accelerator=setup.accelerator)
     maker = 1.0 - amd * (1.0 - constants["serving_amd_factor"])
     adapters = 1.0 - (constants["serving_adapter_fraction"] if setup.adapters else 0.0)
@@ -74,15 +74,11 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
     batch = held if setup.batch is None else np.minimum(setup.batch, held)
     fits = batch >= 1.0
     work = np.maximum(batch, 1.0)
-    yielded = tokens_per_step(
-        draft_tokens=setup.draft_tokens, acceptance_fraction=setup.draft_acceptance_fraction
-    )
+    yielded = tokens_per_step(draft_tokens=setup.draft_tokens, acceptance_fraction=setup.draft_acceptance_fraction)
     factor = speed_factor(setup=setup, constants=constants)
     new_tokens = setup.input_tokens * (1.0 - setup.cached_input_fraction)
     finished = work * yielded / setup.output_tokens
-    parts = step_parts_s(
-        setup=setup, batch=work, prompt_tokens=finished * new_tokens, constants=constants
-    )
+    parts = step_parts_s(setup=setup, batch=work, prompt_tokens=finished * new_tokens, constants=constants)
     step_s = sum(parts.values()) / factor
     requests_per_s = np.where(fits, finished / step_s, 0.0)
     alone = step_parts_s(
@@ -91,9 +87,7 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
     prefill_s = sum(alone.values()) / factor
     low, high = spread(setup=setup, constants=constants)
     held_tokens = setup.input_tokens + setup.output_tokens / 2.0
-    per_token = (
-        sequence_kv_bytes(setup=setup, context_tokens=held_tokens, constants=constants) / held_tokens
-    )
+    per_token = sequence_kv_bytes(setup=setup, context_tokens=held_tokens, constants=constants) / held_tokens
     room = cache_bytes(setup=setup, constants=constants)
     return Serving(
         fits=fits,

@@ -129,9 +129,7 @@ def used_replica_hours(
     *, hourly_requests_per_s: Array, requests_per_s_per_replica: Number, slo_fraction: Number
 ) -> Number:
     """Replica hours of work in a profile: what the paid hours would be if every replica ran full."""
-    hours: Number = np.asarray(hourly_requests_per_s).sum(axis=-1) / (
-        requests_per_s_per_replica * slo_fraction
-    )
+    hours: Number = np.asarray(hourly_requests_per_s).sum(axis=-1) / (requests_per_s_per_replica * slo_fraction)
     return hours
 
 

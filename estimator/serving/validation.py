@@ -14,9 +14,7 @@ from estimator.serving.setup import ENGINES, SERVED_DTYPES, Engine, KvDtype, Ser
 from estimator.serving.throughput import serving
 
 
-def setup_of_row(
-    *, row: Mapping[str, str], architecture: Architecture, accelerator: Accelerator
-) -> ServingSetup:
+def setup_of_row(*, row: Mapping[str, str], architecture: Architecture, accelerator: Accelerator) -> ServingSetup:
     """The setup of one measured row (columns: model, gpu, gpus, tp, weights_dtype, engine, input_tokens,
     output_tokens, batch, notes).
 

@@ -57,6 +57,8 @@ def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     peak = base_peak_flop_per_s(run=run) * power_fraction(run=run, constants=constants)
     fraction = constants.of_family("attention_fraction", card.family, card.power_watt)
     fraction = fraction * constants.of_stack("attention_kernel_ratio", run.stack)
+    width_per_head = width / (2.0 * arch.heads)
+    fraction = fraction / (1.0 + constants["attention_softmax_features"] / width_per_head)
     backward = BACKWARD_PRODUCTS / constants["attention_backward_ratio"]
     seconds = flop * (forward + backward) / (peak * fraction)
     if run.attention == "eager":

@@ -28,7 +28,7 @@ KERNEL_CLASS: dict[str, KernelClass] = {
     "internevo": "fused",
     "xtuner": "fused",
     "megatron": "fused",
-    "nemo-automodel": "eager",
+    "nemo-automodel": "fused",
     "optimum-habana": "compiled",
 }
 

@@ -22,6 +22,11 @@ RESIDUAL_BYTES = (6.0, 4.0)
 GATED_BYTES = (10.0, 6.0)
 PLAIN_BYTES = (4.0, 4.0)
 
+#: Stacks that prepare a quantised model the way PEFT does: every tensor left unquantised becomes fp32, the
+#: residual stream with it, so the same operations move twice the bytes.
+UPCASTS_QUANTISED = frozenset({"hf", "axolotl"})
+UPCAST_RATIO = 2.0
+
 #: A backward reads the saved inputs and the incoming gradient and writes the outgoing one.
 BACKWARD_PASSES = 2.0
 
@@ -65,6 +70,8 @@ def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     eager_whole, eager_split = layer_bytes_per_token(run.architecture, 0)
     fused_whole, fused_split = layer_bytes_per_token(run.architecture, 1)
     eager = eager_whole + eager_split
+    if run.quantization and run.stack in UPCASTS_QUANTISED:
+        eager = eager * UPCAST_RATIO
     per_token = eager + fused * (fused_whole + fused_split - eager)
     traffic = run.micro_batch_tokens * per_token / run.tp * (forward + BACKWARD_PASSES)
     return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])

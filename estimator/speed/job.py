@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from estimator.numbers import SECONDS_PER_HOUR, Number
 
 
@@ -53,8 +55,98 @@ def restarts_s(
     ...                  checkpoint_interval_s=1800.0), 1)
     1241.4
     """
-    import numpy as np
-
     lost = interruptions_per_hour / SECONDS_PER_HOUR * (restart_s + checkpoint_interval_s / 2.0)
     held = np.minimum(lost, 0.9)
     return working_s * held / (1.0 - held)
+
+
+def stored_fraction(*, mean_tokens: Number, seq_len: Number, packing_loss_fraction: float) -> Number:
+    """Share of processed tokens that carry data when rows are packed to ``seq_len``: 1 less what is left
+    open at the end of each sequence, at most the mean row over the length.
+
+    >>> round(float(stored_fraction(mean_tokens=300.0, seq_len=2048.0, packing_loss_fraction=0.03)), 2)
+    0.97
+    """
+    return 1.0 - np.minimum(packing_loss_fraction, mean_tokens / (mean_tokens + seq_len))
+
+
+def padded_fraction(
+    *, mean_tokens: Number, seq_len: Number, padding_spread: float, rows_per_batch: Number
+) -> Number:
+    """Share of processed tokens that carry data when rows are padded to the longest of their batch.
+
+    The longest of n rows whose lengths spread log-normally with ``padding_spread`` (standard deviation of
+    the logarithm) is about mean x exp(spread x sqrt(2 ln n) - spread^2 / 2), and no longer than ``seq_len``;
+    one row alone pads nothing. Source: derived (expected maximum of normal draws, first order).
+
+    >>> float(padded_fraction(mean_tokens=300.0, seq_len=2048.0, padding_spread=0.8, rows_per_batch=1.0))
+    1.0
+    """
+    longest = mean_tokens * np.exp(
+        np.maximum(padding_spread * np.sqrt(2.0 * np.log(rows_per_batch)) - padding_spread**2 / 2.0, 0.0)
+    )
+    return np.minimum(mean_tokens / np.minimum(longest, np.maximum(seq_len, mean_tokens)), 1.0)
+
+
+def trained_tokens(*, planned_tokens: Number, early_stopping_fraction: Number) -> Number:
+    """Tokens trained when a run stops early: planned x (1 - fraction of the plan that is not needed).
+
+    >>> trained_tokens(planned_tokens=1e7, early_stopping_fraction=0.2)
+    8000000.0
+    """
+    return planned_tokens * (1.0 - early_stopping_fraction)
+
+
+def job_time(
+    *,
+    tokens_per_s: Number,
+    train_tokens: Number,
+    evaluation_tokens: Number,
+    evaluations: Number,
+    weights_bytes: Number,
+    checkpoint_bytes: Number,
+    checkpoints: Number,
+    interruptions_per_hour: Number,
+    constants: Mapping[str, float],
+) -> dict[str, Number]:
+    """Wall seconds of one training job by part; the parts sum to the whole.
+
+    Provisioning of the machine is in ``start-up``; waiting in a queue for a free one is not included.
+
+    Args:
+        tokens_per_s: throughput of the whole job (not per accelerator).
+        train_tokens: tokens processed in training, padding included, early stopping taken off.
+        evaluation_tokens: tokens of one evaluation pass.
+        evaluations: evaluation passes during the run.
+        weights_bytes: read from storage at the start and after each interruption.
+        checkpoint_bytes, checkpoints: size and number of checkpoints written.
+        interruptions_per_hour: of the whole job (0 for on-demand machines).
+        constants: the registry of empirical numbers.
+    """
+    storage = constants["storage_read_bytes_per_s"]
+    loading = load_s(weights_bytes=weights_bytes, storage_bytes_per_s=storage)
+    warm_up = constants["job_start_s"] + constants["job_warm_up_s"]
+    parts: dict[str, Number] = {
+        "start-up": warm_up + 0.0 * train_tokens,
+        "loading": loading,
+        "training": train_tokens / tokens_per_s,
+        "evaluation": evaluation_s(
+            evaluation_tokens=evaluation_tokens,
+            evaluations=evaluations,
+            tokens_per_s=tokens_per_s,
+            forward_fraction=constants["evaluation_forward_fraction"],
+        ),
+        "checkpoints": checkpoints_s(
+            checkpoint_bytes=checkpoint_bytes,
+            checkpoints=checkpoints,
+            storage_bytes_per_s=constants["storage_write_bytes_per_s"],
+        ),
+    }
+    working = parts["training"] + parts["evaluation"] + parts["checkpoints"]
+    parts["restarts"] = restarts_s(
+        working_s=working,
+        interruptions_per_hour=interruptions_per_hour,
+        restart_s=warm_up + loading,
+        checkpoint_interval_s=working / np.maximum(checkpoints, 1.0),
+    )
+    return parts

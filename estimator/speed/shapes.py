@@ -57,10 +57,33 @@ def _shape(linear: Linear) -> tuple[str, int, int, int]:
     return (linear.role, linear.in_features, linear.out_features, linear.layers)
 
 
+def _fused(linears: list[Linear], roles: tuple[str, ...]) -> list[tuple[str, int, int, int]]:
+    """Shapes with the given roles of one group joined into a single wider module."""
+    joined = [m for m in linears if m.role in roles]
+    shapes = [_shape(m) for m in linears if m.role not in roles]
+    if joined:
+        first = joined[0]
+        shapes.append((roles[0], first.in_features, sum(m.out_features for m in joined), first.layers))
+    return shapes
+
+
 @cache
-def dense_sums(architecture: Architecture) -> Sums:
-    """Every linear module that all tokens pass, the head left out; a mixer as one square module per layer."""
-    shapes = [_shape(m) for m in architecture.linears if m.group not in ("head", "expert")]
+def dense_sums(architecture: Architecture, fused: bool = False) -> Sums:
+    """Every linear module that all tokens pass, the head left out; a mixer as one square module per layer.
+
+    Args:
+        architecture: the model.
+        fused: the stack joins query, key and value, and gate and up, into one product each.
+    """
+    shapes: list[tuple[str, int, int, int]] = []
+    for group in ("attention", "mlp", "shared_expert", "router"):
+        members = [m for m in architecture.linears if m.group == group]
+        if group == "attention" and (fused or architecture.fused_qkv):
+            shapes += _fused(members, ("q", "k", "v"))
+        elif group in ("mlp", "shared_expert") and (fused or architecture.fused_gate_up):
+            shapes += _fused(members, ("gate", "up"))
+        else:
+            shapes += [_shape(m) for m in members]
     if architecture.mixer:
         width = max(round(architecture.mixer.matmul_parameters / architecture.hidden), 1)
         shapes.append(("mixer", architecture.hidden, width, architecture.mixer.layers))
@@ -68,9 +91,10 @@ def dense_sums(architecture: Architecture) -> Sums:
 
 
 @cache
-def expert_sums(architecture: Architecture) -> Sums:
+def expert_sums(architecture: Architecture, fused: bool = False) -> Sums:
     """The routed experts' modules, per copy."""
-    shapes = [_shape(m) for m in architecture.linears if m.group == "expert"]
+    members = [m for m in architecture.linears if m.group == "expert"]
+    shapes = _fused(members, ("gate", "up")) if fused else [_shape(m) for m in members]
     return _sums(shapes, float(architecture.experts), float(architecture.experts_per_token))
 
 

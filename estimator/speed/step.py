@@ -31,6 +31,9 @@ from estimator.speed.shapes import dense_sums, expert_sums, head_sums
 #: runs close to the edge pay a little of both.
 BLEND = 4.0
 
+#: Stacks that run query, key and value, and gate and up, as one product each.
+FUSES_PROJECTIONS = frozenset({"megatron", "llm-foundry", "internevo"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Passes:
@@ -72,7 +75,7 @@ def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
         "operand_fraction": constants["matmul_operand_fraction"],
     }
     blocks = products_s(
-        sums=dense_sums(arch),
+        sums=dense_sums(arch, run.stack in FUSES_PROJECTIONS),
         tokens=tokens,
         ep=1.0,
         forward=times.matmul,
@@ -85,14 +88,14 @@ def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     parts: dict[str, Number] = {"matrix products": blocks / run.pp}
     if arch.experts:
         experts = products_s(
-            sums=expert_sums(arch),
+            sums=expert_sums(arch, run.stack in FUSES_PROJECTIONS),
             tokens=tokens,
             ep=run.ep,
             forward=times.matmul,
             input_gradient=1.0,
             weight_gradient=trained,
             rate=narrow * constants.of_stack("expert_rate_fraction", run.stack),
-            grouped=KERNEL_CLASS[run.stack] != "eager" or run.stack == "nemo-automodel",
+            grouped=KERNEL_CLASS[run.stack] != "eager",
             **common,
         )
         parts["expert products"] = experts / run.pp

@@ -1,0 +1,243 @@
+"""Plain advice: rules as data, each with its condition here, its words in ``data/advice.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from estimator.errors import InputError, UnknownNameError
+from estimator.result import Advice, Arm, BreakEven, ModelSummary, TrainingOption
+from estimator.scenario import Scenario, Workload
+from estimator.words import count, money, percent
+
+FILE = "advice.toml"
+KEYS = ("when", "text", "because", "factor")
+MANY_EPOCHS = 5
+FEW_EXPERIMENTS = 2
+OFTEN_MONTHS = 1.0
+LEADING_SHARE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the conditions look at."""
+
+    scenario: Scenario
+    model: ModelSummary
+    workload: Workload
+    training: Sequence[TrainingOption]
+    arms: Mapping[str, Arm]
+    winner: Arm
+    tuned: Arm | None
+    rival: Arm | None
+    break_even: BreakEven | None
+
+
+Words = dict[str, str]
+Condition = Callable[[Facts], Words | None]
+
+
+def _always(facts: Facts) -> Words | None:
+    values = facts.scenario.assumptions
+    if facts.tuned is None:
+        return None
+    hours = values["prompt_engineering_hours"]
+    return {
+        "prompt_hours": f"{hours:.0f}",
+        "prompt_usd": money(hours * values["engineer_usd_per_hour"]),
+        "risk_usd": money(facts.tuned.groups_usd["pilot"]),
+    }
+
+
+def _rows_below_pilot(facts: Facts) -> Words | None:
+    rows = facts.scenario.assumptions["rows"]
+    return {"rows": f"{rows:,.0f}"} if rows < facts.scenario.assumptions["pilot_rows"] else None
+
+
+def _rows_above_pilot(facts: Facts) -> Words | None:
+    values = facts.scenario.assumptions
+    if facts.tuned is None or values["rows"] <= values["pilot_rows"]:
+        return None
+    pilot = facts.tuned.groups_usd["pilot"]
+    return {
+        "pilot_rows": f"{values['pilot_rows']:,.0f}",
+        "pilot_usd": money(pilot),
+        "rest_usd": money(facts.tuned.build_usd - pilot),
+    }
+
+
+def _tuning_pays_somewhere(facts: Facts) -> Words | None:
+    if facts.break_even is None or facts.rival is None or facts.break_even.lowest_per_day is None:
+        return None
+    return {
+        "crossing": count(facts.break_even.lowest_per_day),
+        "rival": facts.rival.label,
+        "requests": f"{facts.scenario.assumptions['requests_per_day']:,.0f}",
+    }
+
+
+def _tuning_pays_nowhere(facts: Facts) -> Words | None:
+    if facts.break_even is None or facts.rival is None or facts.break_even.lowest_per_day is not None:
+        return None
+    return {"searched": f"{facts.break_even.searched_per_day[1]:,.0f}", "rival": facts.rival.label}
+
+
+def _replica_floor_binds(facts: Facts) -> Words | None:
+    serving = facts.tuned.serving if facts.tuned else None
+    if serving is None or serving.binding != "availability":
+        return None
+    return {"idle": percent(1 - serving.utilisation_fraction), "replicas": str(serving.replicas)}
+
+
+def _full_and_lora_fit(facts: Facts) -> Words | None:
+    full = _cheapest(facts, "full")
+    lora = _cheapest(facts, "lora")
+    if full is None or lora is None:
+        return None
+    return {
+        "ratio": count(full.trainable_parameters / lora.trainable_parameters),
+        "lora_parameters": count(lora.trainable_parameters),
+        "all_parameters": count(full.trainable_parameters),
+        "lora_usd": money(lora.usd.base),
+        "full_usd": money(full.usd.base),
+    }
+
+
+def _cheapest(facts: Facts, method: str) -> TrainingOption | None:
+    return next((o for o in facts.training if o.method == method and "cheapest" in o.roles), None)
+
+
+def _one_card_is_enough(facts: Facts) -> Words | None:
+    option = facts.tuned.training if facts.tuned else None
+    if option is None or option.gpus != 1:
+        return None
+    return {
+        "gpu": option.gpu_label,
+        "method": option.method if option.method == "full" else {"lora": "LoRA", "qlora": "QLoRA"}[option.method],
+        "fill": percent(option.device_bytes / option.limit_bytes),
+        "hours": f"{option.hours.base:.1f}",
+    }
+
+
+def _no_retrain(facts: Facts) -> Words | None:
+    values = facts.scenario.assumptions
+    return {} if values["retrain_every_months"] >= values["horizon_months"] else None
+
+
+def _retrains_often(facts: Facts) -> Words | None:
+    every = facts.scenario.assumptions["retrain_every_months"]
+    if facts.tuned is None or every > OFTEN_MONTHS:
+        return None
+    spent = facts.tuned.groups_usd["retrains"]
+    return {
+        "interval": f"{every:.2g}",
+        "retrain_usd": money(spent),
+        "share": percent(spent / facts.tuned.total_usd.base),
+    }
+
+
+def _many_epochs(facts: Facts) -> Words | None:
+    values = facts.scenario.assumptions
+    if values["epochs"] <= MANY_EPOCHS:
+        return None
+    return {"epochs": f"{values['epochs']:g}", "rows": f"{values['rows']:,.0f}"}
+
+
+def _rows_truncated(facts: Facts) -> Words | None:
+    if not facts.workload.truncated:
+        return None
+    return {
+        "tokens": f"{facts.scenario.assumptions['tokens_per_row']:,.0f}",
+        "kept": f"{facts.workload.tokens_per_row:,.0f}",
+    }
+
+
+def _few_experiments(facts: Facts) -> Words | None:
+    option = facts.tuned.training if facts.tuned else None
+    if option is None or facts.scenario.assumptions["experiments"] >= FEW_EXPERIMENTS:
+        return None
+    return {"run_usd": money(option.usd.base)}
+
+
+def _licence_limits(facts: Facts) -> Words | None:
+    if facts.model.commercial_use in ("yes", ""):
+        return None
+    use = {"no": "not allowed", "conditions": "allowed under conditions"}[facts.model.commercial_use]
+    return {"model": facts.model.id, "license": facts.model.license, "use": use}
+
+
+def _api_or_hosted_wins(facts: Facts) -> Words | None:
+    if facts.winner.kind not in ("api", "hosted"):
+        return None
+    return {"migration_hours": f"{facts.scenario.assumptions['migration_hours']:.0f}"}
+
+
+def _labels_lead(facts: Facts) -> Words | None:
+    if facts.tuned is None:
+        return None
+    labels = sum(line.total_usd for line in facts.tuned.lines if "label_usd_per_row" in line.parameters)
+    share = labels / facts.tuned.total_usd.base
+    if share < LEADING_SHARE:
+        return None
+    return {"share": percent(share), "price": f"${facts.scenario.assumptions['label_usd_per_row']:.2f}"}
+
+
+CONDITIONS: dict[str, Condition] = {
+    "always": _always,
+    "rows_below_pilot": _rows_below_pilot,
+    "rows_above_pilot": _rows_above_pilot,
+    "tuning_pays_somewhere": _tuning_pays_somewhere,
+    "tuning_pays_nowhere": _tuning_pays_nowhere,
+    "replica_floor_binds": _replica_floor_binds,
+    "full_and_lora_fit": _full_and_lora_fit,
+    "one_card_is_enough": _one_card_is_enough,
+    "no_retrain": _no_retrain,
+    "retrains_often": _retrains_often,
+    "many_epochs": _many_epochs,
+    "rows_truncated": _rows_truncated,
+    "few_experiments": _few_experiments,
+    "licence_limits": _licence_limits,
+    "api_or_hosted_wins": _api_or_hosted_wins,
+    "labels_lead": _labels_lead,
+}
+
+
+@cache
+def rules() -> Mapping[str, Mapping[str, str]]:
+    """The rules as shipped.
+
+    Raises:
+        InputError: a rule that lacks a key, has one too many, or names a condition that does not exist.
+    """
+    text = (resources.files("estimator") / "data" / FILE).read_text(encoding="utf-8")
+    table = tomllib.loads(text)
+    for name, rule in table.items():
+        for key in rule:
+            if key not in KEYS:
+                raise UnknownNameError("key", key, KEYS, where=f"{FILE}: [{name}]")
+        missing = [key for key in KEYS if key not in rule]
+        if missing:
+            raise InputError(f"{FILE}: [{name}] lacks {', '.join(missing)}; every rule needs {', '.join(KEYS)}.")
+        if rule["when"] not in CONDITIONS:
+            raise UnknownNameError("condition", rule["when"], CONDITIONS, where=f"{FILE}: [{name}]")
+    return table
+
+
+def advice(*, facts: Facts) -> tuple[Advice, ...]:
+    """The rules whose condition holds, in the order of the file."""
+    found = []
+    for name, rule in rules().items():
+        words = CONDITIONS[rule["when"]](facts)
+        if words is not None:
+            found.append(
+                Advice(
+                    rule=name,
+                    text=rule["text"].format(**words),
+                    because=rule["because"].format(**words),
+                    factor=rule["factor"],
+                )
+            )
+    return tuple(found)

@@ -1,0 +1,348 @@
+"""The ways to do the task, each with its cost lines and its own parameters."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+from estimator import costs
+from estimator.architecture import Architecture
+from estimator.assumptions import Assumption, Status
+from estimator.models import ModelRecord
+from estimator.numbers import GB
+from estimator.ownership import ArmSpec
+from estimator.parameters import total_parameters
+from estimator.result import RuledOut, TrainingOption
+from estimator.run import DTYPE_BYTES
+from estimator.scenario import Scenario, Workload
+from estimator.search import speed_row
+from estimator.serving_search import ServingChoice
+from pricing import ApiModel, HostedOffer, api_model, api_models, hosted_finetuning
+
+METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+STYLES = ("zero-shot", "few-shot", "retrieval")
+BASELINE_TIERS = ("small", "mid", "frontier")
+STORED_BYTES_PER_PARAMETER = DTYPE_BYTES["bf16"]
+
+
+def own(name: str, label: str, base: float, unit: str, *, status: Status, source: str, checked: str) -> Assumption:
+    """A parameter of one arm that is not drawn."""
+    return Assumption(
+        name=name,
+        label=label,
+        base=base,
+        low=base,
+        high=base,
+        unit=unit,
+        status=status,
+        source=source,
+        checked=checked,
+    )
+
+
+# Self-hosted
+
+
+def self_hosted_arm(
+    *,
+    training: TrainingOption,
+    choice: ServingChoice,
+    architecture: Architecture,
+    workload: Workload,
+) -> ArmSpec:
+    """Tuning on rented GPUs and serving the merged model on rented GPUs."""
+    return ArmSpec(
+        id=f"self:{training.method}",
+        label=f"{METHOD_LABELS[training.method]}, self-hosted",
+        kind="self-hosted",
+        style="tuned",
+        lines=costs.self_hosted_lines,
+        parameters=(
+            *_training_parameters(training, workload),
+            speed_row(training.speed_low_factor, training.speed_high_factor),
+            *serving_parameters(choice, architecture),
+        ),
+        training=training,
+        serving=choice.option,
+        notes=("The adapter is merged before serving.",) if training.method != "full" else (),
+    )
+
+
+def ready_made_arm(*, choice: ServingChoice, architecture: Architecture) -> ArmSpec:
+    """Serving the model as it is, with a few-shot prompt."""
+    return ArmSpec(
+        id="ready-made",
+        label="Open model as it is, few-shot",
+        kind="ready-made",
+        style="few-shot",
+        lines=costs.ready_made_lines,
+        parameters=serving_parameters(choice, architecture),
+        serving=choice.option,
+    )
+
+
+def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[Assumption, ...]:
+    seen = option.price_seen.isoformat()
+    model = "memory and speed model at this configuration"
+    offer = f"{option.provider} {option.region} {option.instance}, {option.purchase}"
+    return (
+        own(
+            "train_tokens_per_s_per_gpu",
+            "training speed",
+            option.tokens_per_s_per_gpu,
+            "token/s/GPU",
+            status="computed",
+            source=model,
+            checked=seen,
+        ),
+        own("train_gpus", "GPUs of a run", option.gpus, "GPU", status="computed", source=model, checked=seen),
+        own(
+            "train_gpus_billed",
+            "GPUs paid for",
+            option.gpus_billed,
+            "GPU",
+            status="computed",
+            source=f"whole instances of {offer}",
+            checked=seen,
+        ),
+        own(
+            "train_usd_per_gpu_hour",
+            "GPU for training",
+            option.usd_per_gpu_hour,
+            "USD/GPU-hour",
+            status="published",
+            source=offer,
+            checked=seen,
+        ),
+        own(
+            "padded_tokens_per_row",
+            "tokens processed per row",
+            workload.padded_tokens_per_row,
+            "token/row",
+            status="computed",
+            source="tokens per row with packing or padding waste",
+            checked=seen,
+        ),
+    )
+
+
+def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tuple[Assumption, ...]:
+    """Parameters of a replica type that the serving lines read."""
+    option = choice.option
+    seen = option.price_seen.isoformat()
+    offer = f"{option.provider} {option.region} {option.instance}"
+    model = "serving model at this replica type"
+    stored = total_parameters(architecture=architecture) * STORED_BYTES_PER_PARAMETER / GB
+    return (
+        own(
+            "requests_per_s_per_replica",
+            "requests a replica finishes at full load",
+            option.requests_per_s_per_replica,
+            "request/s",
+            status="computed",
+            source=model,
+            checked=seen,
+        ),
+        Assumption(
+            name="serving_speed_ratio",
+            label="serving speed over the model's estimate",
+            base=1.0,
+            low=min(choice.low_factor, 1.0),
+            high=max(choice.high_factor, 1.0),
+            unit="ratio",
+            status="fitted",
+            source="errors of the serving model on runs it had not seen",
+            checked="2026-11-21",
+            shape="lognormal",
+            minimum=0.01,
+            maximum=100.0,
+        ),
+        own(
+            "serving_gpus_per_replica",
+            "GPUs of a replica",
+            option.gpus_per_replica,
+            "GPU",
+            status="computed",
+            source=model,
+            checked=seen,
+        ),
+        own(
+            "serving_gpus_per_instance",
+            "GPUs billed together",
+            choice.gpus_per_instance,
+            "GPU",
+            status="published",
+            source=offer,
+            checked=seen,
+        ),
+        own(
+            "serving_usd_per_gpu_hour",
+            "GPU for serving",
+            option.usd_per_gpu_hour,
+            "USD/GPU-hour",
+            status="published",
+            source=offer,
+            checked=seen,
+        ),
+        own(
+            "stored_gb_per_version",
+            "size of one stored version",
+            stored,
+            "GB",
+            status="computed",
+            source="parameters x 2 bytes",
+            checked=seen,
+        ),
+    )
+
+
+# API models
+
+
+def baselines(*, scenario: Scenario) -> tuple[ApiModel, ...]:
+    """The API models to compare with: those named, else of each tier the one with the median price.
+
+    The price that is ranked is that of a zero-shot request of this scenario, without discounts.
+    """
+    if scenario.baselines:
+        return tuple(api_model(reference, as_of=scenario.as_of) for reference in scenario.baselines)
+    rows = api_models(as_of=scenario.as_of)
+    values = scenario.assumptions
+
+    def request_price(row: ApiModel) -> tuple[float, str]:
+        usd = (
+            row.input_usd_per_million_tokens * values["input_tokens"]
+            + row.output_usd_per_million_tokens * values["output_tokens"]
+        )
+        return usd, row.reference
+
+    found = []
+    for tier in BASELINE_TIERS:
+        ranked = sorted((row for row in rows if row.tier == tier), key=request_price)
+        if ranked:
+            found.append(ranked[(len(ranked) - 1) // 2])
+    return tuple(found)
+
+
+def api_arms(*, model: ApiModel, horizon_end: date) -> tuple[ArmSpec, ...]:
+    """One arm per prompting style."""
+    notes = []
+    if model.available_until is not None and model.available_until < horizon_end:
+        notes.append(
+            f"{model.reference} stops answering after {model.available_until.isoformat()}, inside the horizon:"
+            " a move to another model is certain."
+        )
+    if model.long_input_from_tokens:
+        notes.append(f"Requests above {model.long_input_from_tokens:,} input tokens cost more than shown.")
+    return tuple(
+        ArmSpec(
+            id=f"api:{model.reference}:{style}",
+            label=f"{model.reference}, {style}",
+            kind="api",
+            style=style,
+            lines=partial(costs.api_lines, style=style),
+            parameters=_token_prices(model),
+            notes=tuple(notes),
+        )
+        for style in STYLES
+    )
+
+
+def _token_prices(row: ApiModel) -> tuple[Assumption, ...]:
+    plain = row.input_usd_per_million_tokens
+    cached = row.cached_input_usd_per_million_tokens
+    write = row.cache_write_usd_per_million_tokens
+    batch_in = row.batch_input_usd_per_million_tokens
+    batch_out = row.batch_output_usd_per_million_tokens
+    total = plain + row.output_usd_per_million_tokens
+    ratio = (batch_in + batch_out) / total if batch_in is not None and batch_out is not None else 1.0
+    status: Status = "published" if row.status == "published" else "guess"
+    unit = "USD/million tokens"
+    prices = (
+        ("input_price", "input tokens", plain, unit),
+        ("cached_input_price", "input tokens read from the cache", plain if cached is None else cached, unit),
+        ("cache_write_price", "input tokens written to the cache", plain if write is None else write, unit),
+        ("output_price", "output tokens", row.output_usd_per_million_tokens, unit),
+        ("batch_price_ratio", "batch price over standard price", ratio, "ratio"),
+    )
+    return tuple(
+        own(name, label, value, unit, status=status, source=row.source, checked=row.seen.isoformat())
+        for name, label, value, unit in prices
+    )
+
+
+# Hosted fine-tuning
+
+
+def hosted_arms(
+    *, scenario: Scenario, architecture: Architecture, record: ModelRecord | None, horizon_end: date
+) -> tuple[list[ArmSpec], list[RuledOut]]:
+    """Hosted services that tune this model and bill its tokens, and those that were ruled out with the reason."""
+    arms: list[ArmSpec] = []
+    ruled_out: list[RuledOut] = []
+    parameters = total_parameters(architecture=architecture)
+    for row in hosted_finetuning(as_of=scenario.as_of):
+        if row.objective != "sft" or not _is_for(row, record, parameters):
+            continue
+        what = f"Hosted: {row.provider_label}, {row.model} ({row.method})"
+        reason = _hosted_obstacle(row, scenario.as_of, horizon_end)
+        if reason:
+            ruled_out.append(RuledOut(what=what, reason=reason))
+            continue
+        arms.append(
+            ArmSpec(
+                id=f"hosted:{row.provider}:{row.model}:{row.method}",
+                label=f"Hosted {row.method}, {row.provider_label}",
+                kind="hosted",
+                style="tuned",
+                lines=costs.hosted_lines,
+                parameters=_hosted_prices(row),
+                notes=(row.billing_rule,) if row.billing_rule else (),
+            )
+        )
+    return arms, ruled_out
+
+
+def _is_for(row: HostedOffer, record: ModelRecord | None, parameters: int) -> bool:
+    if row.base_model:
+        return record is not None and row.base_model == record.id
+    if row.base_parameters_min is None or row.base_parameters_max is None:
+        return False
+    return row.base_parameters_min < parameters <= row.base_parameters_max
+
+
+def _hosted_obstacle(row: HostedOffer, as_of: date, horizon_end: date) -> str:
+    if row.available_until is not None and row.available_until < horizon_end:
+        return f"tuned models stop answering after {row.available_until.isoformat()}, inside the horizon"
+    if row.new_jobs_until is not None and row.new_jobs_until < horizon_end:
+        return f"no new jobs after {row.new_jobs_until.isoformat()}: retrains would be impossible"
+    if row.new_customers_until is not None and row.new_customers_until < as_of:
+        return f"closed to new customers since {row.new_customers_until.isoformat()}"
+    if row.train_usd_per_million_tokens is None:
+        return "bills training by the hour, which is not modelled"
+    if row.serving != "per-token":
+        return f"the tuned model is served as '{row.serving}', not per token: compare with self-hosting"
+    if row.serve_input_usd_per_million_tokens is None or row.serve_output_usd_per_million_tokens is None:
+        return "no price known for the tokens of the tuned model"
+    return ""
+
+
+def _hosted_prices(row: HostedOffer) -> tuple[Assumption, ...]:
+    status: Status = "published" if row.status == "published" else "guess"
+    plain = row.serve_input_usd_per_million_tokens or 0.0
+    cached = row.serve_cached_input_usd_per_million_tokens
+    unit = "USD/million tokens"
+    prices = (
+        ("train_price", "training tokens", row.train_usd_per_million_tokens or 0.0, unit),
+        ("train_minimum_usd", "least charge of a job", row.minimum_usd or 0.0, "USD"),
+        ("input_price", "input tokens", plain, unit),
+        ("cached_input_price", "input tokens read from the cache", plain if cached is None else cached, unit),
+        ("cache_write_price", "input tokens written to the cache", plain, unit),
+        ("output_price", "output tokens", row.serve_output_usd_per_million_tokens or 0.0, unit),
+        ("batch_price_ratio", "batch price over standard price", 1.0, "ratio"),
+        ("hosting_usd_per_hour", "hosting fee", row.hosting_usd_per_hour or 0.0, "USD/hour"),
+    )
+    return tuple(
+        own(name, label, value, unit, status=status, source=row.source, checked=row.seen.isoformat())
+        for name, label, value, unit in prices
+    )

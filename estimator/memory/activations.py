@@ -1,0 +1,160 @@
+"""What one micro-batch leaves behind: saved tensors of the layers, a layer's working set, logits and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from estimator.memory.stacks import Traits
+from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
+from estimator.numbers import Number
+from estimator.run import DTYPE_BYTES, Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activations:
+    """Bytes per accelerator of one micro-batch.
+
+    Attributes:
+        saved: everything the forward pass of the layers keeps for the backward pass.
+        layer: one layer's own saved tensors, rebuilt by full recompute.
+        turn: gradients and temporaries alive while one layer's backward runs.
+        retained: gradients of layer inputs that frozen sharded layers keep to the end of backward.
+        final: last hidden state and final norm.
+        loss: logits, their fp32 copies and gradients at the peak of the loss.
+        weight_casts: weights cast by autocast and kept for backward.
+    """
+
+    saved: Number
+    layer: Number
+    turn: Number
+    retained: Number
+    final: Number
+    loss: Number
+    weight_casts: Number
+
+
+def residual_bytes(*, run: Run, traits: Traits) -> float:
+    """Bytes of a number of the residual stream: fp32 where embeddings or norms are kept in fp32."""
+    sharded = run.sharding in ("fsdp", "hsdp")
+    if run.weights_dtype == "fp32" and not sharded:
+        return 4.0
+    kbit = run.quantization in ("nf4", "nf4-double", "int8")
+    return 4.0 if traits.upcast_residual and kbit and not sharded else 2.0
+
+
+def compute_bytes(*, run: Run) -> float:
+    """Bytes of an activation: 2 under 16-bit or autocast, 4 where fp32 weights run without autocast."""
+    sharded = run.sharding in ("fsdp", "hsdp")
+    return 4.0 if run.weights_dtype == "fp32" and not run.autocast and not sharded else 2.0
+
+
+def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: Adapted) -> Number:
+    """Bytes that one layer saves per token for its backward pass, without recompute.
+
+    Norms keep their input (in fp32 where the stack upcasts) and, if their weight is trained, what it
+    multiplies; attention keeps queries, keys, values, output and a log-sum per head, or under eager attention
+    the fp32 and the 16-bit score matrix; the feed-forward block keeps what its activation and product need;
+    trained linear modules keep their input; adapters keep their own copy of it, in fp32 unless autocast casts
+    it to 16 bit. Source: derived from the module code; checked against PyTorch's memory tracker.
+    """
+    e = compute_bytes(run=run)
+    trained = not run.adapters
+    if run.architecture.norm.startswith("layernorm"):
+        norm = e
+    elif traits.norm == "upcast":
+        norm = 4.0
+        if trained:
+            norm += 4.0 if run.architecture.family in FP32_NORM_WEIGHT else e
+    else:
+        norm = e
+    total = norm * widths.norm_inputs
+    if run.attention == "eager":
+        total = total + e * widths.expanded_qkv + widths.heads * run.seq_len * (4.0 + e)
+        total = total + (e * widths.attention_out if trained else 0.0)
+    else:
+        total = total + e * (widths.qkv + widths.attention_out) + 4.0 * widths.heads
+        total = total + (e * widths.attention_out_copied if trained else 0.0)
+    feed_forward = widths.feed_forward_saved
+    if not traits.activation_saved and run.architecture.gated_mlp:
+        feed_forward = 2.0 * widths.feed_forward
+    total = total + e * (feed_forward + widths.mixed + widths.routed)
+    if trained:
+        return total + e * widths.trained_inputs
+    kernels_skip_casts = traits.adapter_input == "shared" and (run.quantization or traits.adapter_dtype_bytes < 4)
+    if traits.adapter_input == "dropout":
+        return total + (e + 1.0) * adapted.inputs + e * adapted.pairs * run.lora_rank
+    if kernels_skip_casts:
+        return total + e * adapted.distinct_inputs + e * adapted.pairs * run.lora_rank
+    cast = 2.0 if run.autocast else 4.0
+    return total + cast * (adapted.inputs + adapted.pairs * run.lora_rank)
+
+
+def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, float]) -> Number:
+    """Bytes per token of gradients and temporaries while one layer's backward runs.
+
+    The feed-forward block holds the gradients of gate, up and activation at once; around it live a few
+    hidden-sized tensors (fitted count). Eager attention holds three score matrices instead. Source: derived.
+    """
+    e = compute_bytes(run=run)
+    hidden = constants["memory_turn_hidden_copies"] * e * widths.hidden
+    feed_forward = e * widths.feed_forward_turn
+    if run.attention != "eager":
+        return feed_forward + hidden
+    return np.maximum(feed_forward, widths.heads * run.seq_len * (e + 8.0)) + hidden
+
+
+def loss_bytes_per_logit(*, run: Run, traits: Traits, constants: Mapping[str, float]) -> float:
+    """Bytes per token and vocabulary entry at the peak of the loss.
+
+    Full: 16-bit logits, an fp32 copy, its log-softmax and two gradients, as far as they live at once. Chunked:
+    all 16-bit logits and one chunk. Fused: none. Source: fitted per stack; the class code bounds them.
+    """
+    kind = run.loss
+    if traits.constants == "hf_lean" or (kind == "fused" and traits.constants == "hf_fused" and traits.norm == "upcast"):
+        kind = "full"
+    return constants[f"memory_{kind}_loss_bytes_per_logit_{traits.constants}"]
+
+
+def activations(
+    *, run: Run, traits: Traits, widths: Widths, adapted: Adapted, constants: Mapping[str, float]
+) -> Activations:
+    """One micro-batch's bytes. Tensor parallelism divides all of them (sequence parallel regions assumed)."""
+    tokens = run.micro_batch_tokens / run.tp
+    e = compute_bytes(run=run)
+    stream = residual_bytes(run=run, traits=traits)
+    inputs = stream * widths.hidden
+    extra = (stream - 2.0) * 2.0 * widths.hidden if e == 2.0 else 0.0
+    layer = layer_bytes_per_token(run=run, traits=traits, widths=widths, adapted=adapted) + extra
+    # 1F1B keeps as many micro-batches as there are stages in flight on the first stage.
+    in_flight = np.minimum(run.pp, run.micro_batches)
+    layers = widths.layers / run.pp * in_flight
+    full = run.recompute == "full"
+    if full:
+        kept: Number = layers * inputs
+    elif run.recompute == "selective":
+        kept = layers * (inputs + constants["memory_selective_saved_fraction"] * (layer - inputs))
+    else:
+        kept = layers * layer
+    if run.offload in ("activations", "all"):
+        kept = np.minimum(kept, constants["memory_offload_layers_in_flight"] * kept / layers)
+    retained: Number = 0.0
+    if traits.retains_input_gradients and run.adapters and run.sharding in ("fsdp", "hsdp") and full:
+        retained = np.maximum(widths.layers - 2.0, 0.0) * inputs
+    final = (4.0 if traits.norm == "upcast" else e) * widths.hidden + e * widths.hidden
+    if not run.adapters:
+        final += e * widths.hidden
+    casts: Number = 0.0
+    if run.autocast and run.weights_dtype == "fp32" and run.sharding not in ("fsdp", "hsdp"):
+        casts = 1.0
+    return Activations(
+        saved=tokens * kept,
+        layer=tokens * (layer if run.recompute != "none" else 0.0),
+        turn=tokens * turn_bytes_per_token(run=run, widths=widths, constants=constants),
+        retained=tokens * retained,
+        final=tokens * final,
+        loss=tokens * widths.vocab * loss_bytes_per_logit(run=run, traits=traits, constants=constants),
+        weight_casts=casts * DTYPE_BYTES["bf16"],
+    )

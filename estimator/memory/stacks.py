@@ -1,0 +1,95 @@
+"""What each training stack does that a formula must know: dtypes, kernels, life times. Facts, not fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from estimator.run import Run, Stack
+
+Norm = Literal["upcast", "native"]
+AdapterInput = Literal["per-module", "shared", "dropout"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """How a stack runs a layer.
+
+    Attributes:
+        norm: "upcast" keeps an fp32 copy of the norm's input, "native" the input in its own dtype.
+        activation_saved: the activation's output is kept beside its input (no fused kernel, no compiler).
+        adapter_dtype_bytes: bytes of an adapter's parameters (PEFT: fp32).
+        adapter_input: every adapted module keeps its own cast of its input; modules that read one tensor share
+            one copy; or dropout's output and mask are kept.
+        upcast_residual: a quantised base runs with an fp32 residual stream (norms cast to fp32).
+        masters: bf16 weights are copies of fp32 masters that the optimizer holds.
+        gradient_bytes: of a trained parameter where it is not that of the parameter; 0: same.
+        nested_constants: block constants of a plain NF4 base are quantised again.
+        fused_optimizer: AdamW runs as one kernel, without the temporary of the multi-tensor version.
+        retains_input_gradients: sharded frozen layers keep the gradient of their input to the end of backward.
+        constants: suffix of the stack's fitted rows in the registry.
+    """
+
+    norm: Norm = "native"
+    activation_saved: bool = True
+    adapter_dtype_bytes: float = 4.0
+    adapter_input: AdapterInput = "per-module"
+    upcast_residual: bool = False
+    masters: bool = False
+    gradient_bytes: float = 0.0
+    nested_constants: bool = True
+    fused_optimizer: bool = False
+    retains_input_gradients: bool = False
+    constants: str = "other"
+
+
+_HF = Traits(norm="upcast", upcast_residual=True, retains_input_gradients=True, constants="hf")
+_COMPILED = Traits(activation_saved=False, adapter_dtype_bytes=2.0, adapter_input="shared")
+
+TRAITS: dict[Stack, Traits] = {
+    "hf": _HF,
+    "hf-lean": replace(_HF, upcast_residual=False, constants="hf_lean"),
+    "hf-fused": replace(
+        _HF,
+        norm="native",
+        activation_saved=False,
+        adapter_input="shared",
+        upcast_residual=False,
+        constants="hf_fused",
+    ),
+    "axolotl": replace(
+        _HF, activation_saved=False, upcast_residual=False, retains_input_gradients=False, constants="axolotl"
+    ),
+    "litgpt": Traits(
+        norm="upcast",
+        adapter_dtype_bytes=2.0,
+        adapter_input="dropout",
+        nested_constants=False,
+        constants="litgpt",
+    ),
+    "torchtune": Traits(norm="upcast", adapter_dtype_bytes=2.0, adapter_input="shared", constants="torchtune"),
+    "torchtune-compile": replace(_COMPILED, constants="torchtune"),
+    "llm-foundry": Traits(),
+    "fms-fsdp": replace(_COMPILED, fused_optimizer=True, masters=False),
+    "torchtitan": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0),
+    "internevo": replace(_COMPILED, fused_optimizer=True, masters=True),
+    "xtuner": replace(_COMPILED, fused_optimizer=True, masters=True),
+    "megatron": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0),
+    "nemo-automodel": Traits(norm="upcast", adapter_dtype_bytes=2.0, adapter_input="shared"),
+    "optimum-habana": replace(_HF, retains_input_gradients=False, upcast_residual=False, constants="other"),
+}
+
+FUSED_KERNELS = frozenset({"hf-fused", "axolotl"})
+"""Stacks whose fused loss and norm kernels replace a model class's own code, family by family."""
+
+NO_FUSED_KERNELS = frozenset(
+    {"gpt_bigcode", "gpt2", "gpt_neox", "gptj", "bloom", "opt", "mpt", "falcon", "baichuan", "chatglm", "qwen"}
+)
+"""Families that those kernels do not reach: they run with the model class's own norm and full logits."""
+
+
+def traits(run: Run) -> Traits:
+    """How this run's stack treats this run's model family."""
+    if run.stack in FUSED_KERNELS and run.architecture.family in NO_FUSED_KERNELS:
+        return replace(TRAITS["hf-lean"], constants=TRAITS[run.stack].constants)
+    return TRAITS[run.stack]

@@ -1,0 +1,29 @@
+"""Numbers as people read them, the same in advice, tables and charts."""
+
+from __future__ import annotations
+
+
+def money(usd: float) -> str:
+    """Dollars with three significant digits: $950, $12.3k, $4.56M."""
+    for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(usd) >= 0.9995 * size:
+            return f"${usd / size:.3g}{suffix}"
+    return f"${usd:.2f}" if 0 < abs(usd) < 10 else f"${usd:.0f}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction for people."""
+    return f"{100 * fraction:.0f} %"
+
+
+def count(number: float) -> str:
+    """A count with three significant digits: 950, 12,300, 4.56 million.
+
+    >>> count(12345), count(2.4e9), count(0.5)
+    ('12,300', '2.4 billion', '0.5')
+    """
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(number) >= 0.9995 * size:
+            return f"{number / size:.3g} {name}"
+    rounded = float(f"{number:.3g}")
+    return f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:g}"
