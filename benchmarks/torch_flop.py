@@ -2,10 +2,11 @@
 
     python benchmarks/torch_flop.py [OUT.csv]
 
-Every row is one forward and backward pass on fake tensors under `torch.utils.flop_counter.FlopCounterMode`,
-adapters by PEFT. `matmul_flop` is the counter's total; with recompute, of the reentrant checkpoint, which runs
-every block again to its end. `matmul_flop_early_stop` is the same with the non-reentrant checkpoint, which
-stops as soon as the last tensor that the backward pass needs is there.
+Every row is one forward and backward pass under `torch.utils.flop_counter.FlopCounterMode`, adapters by PEFT,
+on fake tensors (mixtures of experts, which route by value, on real ones). `matmul_flop` is the counter's
+total; with recompute, of the reentrant checkpoint, which runs every block again to its end.
+`matmul_flop_early_stop` is the same with the non-reentrant checkpoint, which stops as soon as the last tensor
+that the backward pass needs is there.
 
 The attention column says which path the counter saw: eager, or math, which is what
 `scaled_dot_product_attention` becomes on the meta device. On the CPU its fused kernel is not counted at all,
@@ -14,6 +15,7 @@ and on CUDA a fused kernel's backward pass counts 5 products where these two cou
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -23,12 +25,12 @@ from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from torch_models import build, fake_mode, materialise
+from torch_models import VERSIONS, build, fake_mode, materialise
 from torch_shapes import SHAPES
 
 COLUMNS = [
     "id", "family", "method", "lora_rank", "lora_targets", "recompute", "attention", "micro_batch", "seq_len",
-    "matmul_flop", "matmul_flop_early_stop", "config",
+    "matmul_flop", "matmul_flop_early_stop", "config", "versions",
 ]  # fmt: skip
 
 
@@ -50,7 +52,8 @@ class Case:
         return "-".join(part for part in (*parts, f"{self.micro_batch}x{self.seq_len}") if part)
 
 
-SMALL = [name for name in SHAPES if name.endswith("-tiny")]
+MIXTURES = [name for name, config in SHAPES.items() if "experts_implementation" in config]
+SMALL = [name for name in SHAPES if name.endswith("-tiny") and name not in MIXTURES]
 LARGE = [name for name in SHAPES if not name.endswith("-tiny")]
 CASES = [
     *(
@@ -77,6 +80,12 @@ CASES = [
             ("lora", 64, "all", True),
         )
     ),
+    *(
+        Case(shape, method, rank, targets, recompute, micro_batch=3, seq_len=96)
+        for shape in MIXTURES
+        for method, rank, targets in (("full", 0, ""), ("lora", 8, "q v"), ("lora", 8, "q k v o"))
+        for recompute in (False, True)
+    ),
     Case("llama-3-8b", "lora", 16, "q k", micro_batch=2, seq_len=512),
     Case("llama-3-8b", "lora", 16, "gate", micro_batch=2, seq_len=512),
     Case("llama-3-8b", "lora", 16, "v", micro_batch=1, seq_len=8192),
@@ -100,7 +109,7 @@ def counted_flop(case: Case, *, reentrant: bool) -> int:
         reentrant=reentrant,
     )
     device = "meta" if case.attention == "math" else "cpu"
-    with fake_mode():
+    with contextlib.nullcontext() if case.shape in MIXTURES else fake_mode():
         materialise(model, device=device)
         tokens = torch.zeros(case.micro_batch, case.seq_len, dtype=torch.long, device=device)
         with FlopCounterMode(display=False) as counter:
@@ -122,7 +131,7 @@ def main() -> None:
                 [
                     case.name, config["model_type"], case.method, case.lora_rank, case.lora_targets,
                     "full" if case.recompute else "none", case.attention, case.micro_batch, case.seq_len,
-                    flop, early, json.dumps(config),
+                    flop, early, json.dumps(config), VERSIONS,
                 ]
             )  # fmt: skip
             file.flush()

@@ -3,14 +3,15 @@
     python benchmarks/torch_memory.py [OUT.csv]
 
 Every row is one training setting: bfloat16 weights and no autocast, PEFT's default adapters (float32), fused
-AdamW, the loss that Transformers computes, two steps on fake tensors of the CPU, gradients set to None after
-each. `peak_bytes` is the highest total of `torch.distributed._tools.mem_tracker.MemTracker` in both steps;
-the five columns after it are what the tracker says that peak consists of. Recompute is reentrant.
-`peak_bytes_masked` is the same run with the block mask and the repeated keys and values that Transformers
-adds under fake tensors only (see `torch_models.unpacked_batches`).
+AdamW, the loss that Transformers computes (its logits are dropped before the backward pass, as the Trainer
+does), gradients set to None after each of two steps, reentrant recompute. `peak_bytes` is the highest total of
+`torch.distributed._tools.mem_tracker.MemTracker` in both steps on fake tensors; the columns after it are what
+the tracker says that peak consists of. `peak_bytes_masked` is the same run with the block mask and the repeated
+keys and values that Transformers adds under fake tensors only (see `torch_models.unpacked_batches`).
 
-The tracker counts the storage of every tensor that an operator returns, views once, without the rounding of
-an allocator. It sees no scratch space inside an operator.
+What the tracker counts: the storage of every tensor that an operator returns, views once, without the rounding
+of an allocator, and no scratch space inside an operator. Under fake tensors autograd sums gradients out of
+place, so that a tied embedding has three gradients of its size for a moment, where a device has two.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 
 import torch
 from torch.distributed._tools.mem_tracker import MemTracker
-from torch_models import build, fake_mode, materialise, unpacked_batches
+from torch_models import VERSIONS, build, fake_mode, materialise, unpacked_batches
 from torch_shapes import SHAPES
 
 PARTS = {
@@ -40,6 +41,7 @@ PARTS = {
 COLUMNS = [
     "id", "family", "method", "lora_rank", "lora_targets", "recompute", "attention", "micro_batch", "seq_len",
     "peak_bytes", "peak_bytes_masked", *PARTS, "config",
+    "versions",
 ]  # fmt: skip
 
 
@@ -183,11 +185,13 @@ def main() -> None:
                     f"{name}-{micro_batch}x{seq_len}-{'recompute' if recompute else 'keep'}-{attention}",
                     config["model_type"], method, rank, roles, "full" if recompute else "none", attention,
                     micro_batch, seq_len, peak["Total"], masked["Total"],
-                    *(peak[kind] for kind in PARTS.values()), json.dumps(config),
+                    *(peak[kind] for kind in PARTS.values()), json.dumps(config), VERSIONS,
                 ]
             )  # fmt: skip
             file.flush()
-            print(f"{case}: {peak['Total'] / 2**30:.2f} GiB, {time.perf_counter() - started:.0f} s", file=sys.stderr)
+            print(
+                f"{case}: {peak['Total'] / 2**30:.2f} GiB, {time.perf_counter() - started:.0f} s", file=sys.stderr
+            )
 
 
 if __name__ == "__main__":

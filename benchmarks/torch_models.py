@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import peft
 import torch
 import transformers
 import transformers.masking_utils
@@ -18,6 +19,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 warnings.filterwarnings("ignore")
 transformers.logging.set_verbosity_error()
+
+VERSIONS = f"torch {torch.__version__} transformers {transformers.__version__} peft {peft.__version__}"
 
 _SPLIT = {
     "q": "q_proj",
@@ -36,11 +39,17 @@ _PYTHIA = {
     "up": "dense_h_to_4h",
     "down": "dense_4h_to_h",
 }
+_LATENT = {"q": "q_b_proj", "k": "kv_b_proj", "v": "kv_b_proj", "o": "o_proj"}
+_FUSED_UP = {**_SPLIT, "gate": "gate_up_proj", "up": "gate_up_proj"}
 MODULE_NAMES: dict[str, dict[str, str]] = {
     "bloom": _PYTHIA,
     "falcon": _PYTHIA,
     "gpt_neox": _PYTHIA,
     "mpt": {"q": "Wqkv", "k": "Wqkv", "v": "Wqkv", "o": "out_proj", "up": "up_proj", "down": "down_proj"},
+    "glm": _FUSED_UP,
+    "glm4": _FUSED_UP,
+    "deepseek_v2": _LATENT,
+    "deepseek_v3": _LATENT,
     "gpt2": {
         "q": "attn.c_attn",
         "k": "attn.c_attn",

@@ -74,6 +74,25 @@ def _gemma(family: str, *shape: int, head_dim: int, **more: Any) -> Config:
     return _config(family, *shape, tied=True, head_dim=head_dim, pad_token_id=0, **more)
 
 
+def _mixture(family: str, **more: Any) -> Config:
+    """A small mixture of experts; only its plain loop over experts is made of products that torch counts."""
+    small = _config(family, 3, 128, 192, 4, more.pop("num_key_value_heads", 2), 800)
+    return {**small, "experts_implementation": "eager", "num_experts_per_tok": 2, **more}
+
+
+_LATENT = {
+    "num_key_value_heads": 4,
+    "n_routed_experts": 8,
+    "moe_intermediate_size": 96,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "q_lora_rank": 48,
+    "kv_lora_rank": 32,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 16,
+    "v_head_dim": 32,
+}
+
 SHAPES: dict[str, Config] = {
     "llama-tiny": _config("llama", 3, 256, 704, 8, 2, 1000),
     "llama-3.2-1b": _config("llama", 16, 2048, 8192, 32, 8, 128256, tied=True),
@@ -114,9 +133,7 @@ SHAPES: dict[str, Config] = {
     "falcon-tiny": _falcon(3, 256, 4, 900, multi_query=True),
     "falcon-7b": _falcon(32, 4544, 71, 65024, multi_query=True, alibi=False, bias=False, parallel_attn=True),
     "falcon-40b": _falcon(60, 8192, 128, 65024, new_decoder_architecture=True, num_kv_heads=8),
-    "falcon-rw-1b": _falcon(
-        24, 2048, 32, 50304, alibi=True, bias=True, multi_query=False, parallel_attn=False
-    ),
+    "falcon-rw-1b": _falcon(24, 2048, 32, 50304, alibi=True, bias=True, multi_query=False, parallel_attn=False),
     "stablelm-tiny": _config("stablelm", 2, 256, 704, 4, 4, 1500),
     "stablelm-2-12b": _config(
         "stablelm", 40, 5120, 13824, 32, 8, 100352, use_parallel_residual=True, qk_layernorm=True
@@ -125,6 +142,21 @@ SHAPES: dict[str, Config] = {
     "granite-3-2b": _config("granite", 40, 2048, 8192, 32, 8, 49155, tied=True),
     "cohere-tiny": _config("cohere", 3, 256, 704, 4, 2, 1500, tied=True),
     "aya-8b": _config("cohere", 32, 4096, 14336, 32, 8, 256000, tied=True),
+    "cohere2-tiny": _config("cohere2", 4, 256, 704, 4, 2, 1500, tied=True),
+    "glm-tiny": _config("glm", 2, 256, 704, 4, 2, 1500, head_dim=64, pad_token_id=0),
+    "glm4-tiny": _config("glm4", 2, 256, 704, 4, 2, 1500, head_dim=64, pad_token_id=0),
+    "smollm3-tiny": _config("smollm3", 4, 256, 704, 4, 2, 1500, pad_token_id=0),
+    "olmo3-tiny": _config("olmo3", 4, 256, 704, 4, 2, 1500, pad_token_id=0),
+    "seed-oss-tiny": _config("seed_oss", 2, 256, 704, 4, 2, 1500, head_dim=64, pad_token_id=0),
+    "bloom-tiny": {"model_type": "bloom", "hidden_size": 192, "n_layer": 3, "n_head": 6, "vocab_size": 900},
+    "mpt-tiny": {"model_type": "mpt", "d_model": 192, "n_layers": 3, "n_heads": 6, "vocab_size": 900},
+    "mixtral-tiny": _mixture("mixtral", num_local_experts=4),
+    "qwen2-moe-tiny": _mixture(
+        "qwen2_moe", num_experts=8, moe_intermediate_size=96, shared_expert_intermediate_size=160
+    ),
+    "qwen3-moe-tiny": _mixture("qwen3_moe", num_experts=8, moe_intermediate_size=96, head_dim=64),
+    "deepseek-v2-tiny": _mixture("deepseek_v2", **_LATENT),
+    "deepseek-v3-tiny": _mixture("deepseek_v3", **_LATENT, n_group=2, topk_group=1),
     "starcoder2-3b": _config("starcoder2", 30, 3072, 12288, 24, 2, 49152, tied=True),
     "olmo-1b": _config("olmo", 16, 2048, 8192, 16, 16, 50304, tied=True),
 }

@@ -21,7 +21,7 @@ from pricing import ApiModel, HostedOffer, api_model, api_models, hosted_finetun
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 STYLES = ("zero-shot", "few-shot", "retrieval")
-BASELINE_TIERS = ("small", "mid", "frontier")
+BASELINE_TIERS = ("nano", "mid", "frontier")
 STORED_BYTES_PER_PARAMETER = DTYPE_BYTES["bf16"]
 
 
@@ -199,10 +199,11 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
 # API models
 
 
-def baselines(*, scenario: Scenario) -> tuple[ApiModel, ...]:
+def baselines(*, scenario: Scenario, horizon_end: date) -> tuple[ApiModel, ...]:
     """The API models to compare with: those named, else of each tier the one with the median price.
 
-    The price that is ranked is that of a zero-shot request of this scenario, without discounts.
+    Ranked is the price of a zero-shot request of this scenario without discounts, among the models of the
+    snapshot that answer to the end of the horizon.
     """
     if scenario.baselines:
         return tuple(api_model(reference, as_of=scenario.as_of) for reference in scenario.baselines)
@@ -218,7 +219,8 @@ def baselines(*, scenario: Scenario) -> tuple[ApiModel, ...]:
 
     found = []
     for tier in BASELINE_TIERS:
-        ranked = sorted((row for row in rows if row.tier == tier), key=request_price)
+        lasting = (row for row in rows if row.available_until is None or row.available_until >= horizon_end)
+        ranked = sorted((row for row in lasting if row.tier == tier), key=request_price)
         if ranked:
             found.append(ranked[(len(ranked) - 1) // 2])
     return tuple(found)
@@ -282,7 +284,7 @@ def hosted_arms(
     ruled_out: list[RuledOut] = []
     parameters = total_parameters(architecture=architecture)
     for row in hosted_finetuning(as_of=scenario.as_of):
-        if row.objective != "sft" or not _is_for(row, record, parameters):
+        if row.objective != "sft" or not row.covers(base_model=record.id if record else "", parameters=parameters):
             continue
         what = f"Hosted: {row.provider_label}, {row.model} ({row.method})"
         reason = _hosted_obstacle(row, scenario.as_of, horizon_end)
@@ -301,14 +303,6 @@ def hosted_arms(
             )
         )
     return arms, ruled_out
-
-
-def _is_for(row: HostedOffer, record: ModelRecord | None, parameters: int) -> bool:
-    if row.base_model:
-        return record is not None and row.base_model == record.id
-    if row.base_parameters_min is None or row.base_parameters_max is None:
-        return False
-    return row.base_parameters_min < parameters <= row.base_parameters_max
 
 
 def _hosted_obstacle(row: HostedOffer, as_of: date, horizon_end: date) -> str:

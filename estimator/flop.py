@@ -106,8 +106,9 @@ def forward_terms(*, architecture: Architecture, targets: tuple[str, ...]) -> Te
 
     Source: derived (2 FLOP per multiply-add, one per weight and token).
 
-    >>> from estimator.models import model
-    >>> terms = forward_terms(architecture=model("llama-2-7b").architecture, targets=())
+    >>> from estimator.models import models
+    >>> llama = models()["meta-llama/Llama-2-7b-hf"].architecture
+    >>> terms = forward_terms(architecture=llama, targets=())
     >>> terms.weights / 2  # every parameter but the embedding and the norms
     6607077376.0
     >>> terms.attention / 32 / 4  # 32 layers, 2 products of 2 FLOP: the width of the heads

@@ -14,6 +14,9 @@ from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
 from pricing import Offer, offers, providers
 
+LARGEST_MACHINE = 16.0
+"""Cards of the largest single machine; a node with more of them is a rack or a pod of machines."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
@@ -39,7 +42,7 @@ class Market:
         """Cheapest hourly price of each accelerator at each count.
 
         An offer counts only where its machines hold the whole job or a full node of it: single-card machines
-        are not tied together over a network.
+        are not tied together over a network. Where a fabric joins many machines (racks, pods), any will do.
 
         Returns:
             (accelerators, counts) USD per hour of the cheapest way to rent that many (infinite where nobody
@@ -47,8 +50,9 @@ class Market:
         """
         wanted = np.asarray(counts, dtype=float)[None, :]
         billed = billed_gpus(gpus=wanted, instance_gpus=self.instance_gpus[:, None])
-        node = np.array([float(np.max(record.accelerator.gpus_per_node)) for record in self.records])
-        whole = self.machine_gpus[:, None] >= np.minimum(wanted, node[self.gpu_index][:, None])
+        sizes = np.array([float(np.max(record.accelerator.gpus_per_node)) for record in self.records])
+        node = np.where(sizes > LARGEST_MACHINE, 1.0, sizes)[self.gpu_index]
+        whole = self.machine_gpus[:, None] >= np.minimum(wanted, node[:, None])
         hourly = np.where(whole, billed * self.usd_per_gpu_hour[:, None], np.inf)
         usd = np.full((len(self.records), wanted.shape[1]), np.inf)
         chosen = np.zeros(usd.shape, dtype=np.int64)

@@ -1,8 +1,8 @@
 """Rows of the model catalogue: ``data/models.csv`` read, checked and turned into records.
 
 The columns are those of `COLUMNS`. ``shape`` holds what a model has beyond the plain columns and beyond the
-traits of its family (`estimator.families`), as ``field=value`` pairs separated by blanks; ``latent.x`` and
-``mixer.x`` are the fields of latent attention and of layers without softmax attention.
+traits of its family (`estimator.families`), as ``field=value`` pairs separated by blanks; ``latent.x``,
+``mixer.x`` and ``global_attention.x`` are the fields of those parts of `Architecture`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from estimator.architecture import Architecture, LatentAttention, Mixer, Norm, QkNorm
+from estimator.architecture import Architecture, GlobalAttention, LatentAttention, Mixer, Norm, QkNorm
 from estimator.errors import InputError
 from estimator.families import LIMITS, TRAITS, build_architecture
 
@@ -28,7 +28,7 @@ COLUMNS = (
     *("source", "checked", "status", "notes"),
 )
 _REQUIRED = ("id", "published_parameters", "basis", "license", "source")
-_PLAIN = {"id", "family", *SIZES, "tied_embeddings", "latent", "mixer"}
+_PLAIN = {"id", "family", *SIZES, "tied_embeddings", "latent", "mixer", "global_attention"}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "commercial_use": get_args(CommercialUse),
     "status": get_args(Status),
@@ -38,9 +38,13 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 _WORDS: Mapping[str, tuple[str, ...]] = {"norm": get_args(Norm), "qk_norm": get_args(QkNorm)}
 _FLAGS = {entry.name for entry in fields(Architecture) if entry.type == "bool"} - _PLAIN
 _NUMBERS = {entry.name for entry in fields(Architecture) if entry.type == "int"} - _PLAIN
-_LATENT = {f"latent.{entry.name}" for entry in fields(LatentAttention)}
-_MIXER = {f"mixer.{entry.name}" for entry in fields(Mixer)}
-_SHAPE_KEYS = _FLAGS | _NUMBERS | set(_WORDS) | _LATENT | _MIXER
+_PARTS: Mapping[str, type[LatentAttention] | type[Mixer] | type[GlobalAttention]] = {
+    "latent": LatentAttention,
+    "mixer": Mixer,
+    "global_attention": GlobalAttention,
+}
+_PART_KEYS = {f"{part}.{entry.name}": str(entry.type) for part, shape in _PARTS.items() for entry in fields(shape)}
+_SHAPE_KEYS = _FLAGS | _NUMBERS | set(_WORDS) | set(_PART_KEYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +161,7 @@ def _record(row: Mapping[str, str], where: str) -> ModelRecord:
 
 def _shape(text: str, where: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
-    parts: dict[str, dict[str, Any]] = {"latent": {}, "mixer": {}}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
     for pair in text.split():
         key, equals, value = pair.partition("=")
         if not equals or key not in _SHAPE_KEYS:
@@ -169,24 +173,25 @@ def _shape(text: str, where: str) -> dict[str, Any]:
         if name in target:
             raise InputError(f"{where}: shape names {key} twice; keep one.")
         target[name] = _value(key, value, where)
-    for group, keys in (("latent", _LATENT), ("mixer", _MIXER)):
-        missing = {key.removeprefix(f"{group}.") for key in keys} - set(parts[group])
-        if parts[group] and missing:
-            raise InputError(f"{where}: shape misses {', '.join(f'{group}.{key}' for key in sorted(missing))}.")
-    if parts["latent"]:
-        plain["latent"] = LatentAttention(**parts["latent"])
-    if parts["mixer"]:
-        plain["mixer"] = Mixer(**parts["mixer"])
+    for part, found in parts.items():
+        missing = [key for key in _PART_KEYS if key.startswith(f"{part}.") and key.partition(".")[2] not in found]
+        if found and missing:
+            raise InputError(f"{where}: shape misses {', '.join(missing)}.")
+        if found:
+            plain[part] = _PARTS[part](**found)
     return plain
 
 
 def _value(key: str, value: str, where: str) -> Any:
-    if key in _WORDS or key in _FLAGS:
+    if _PART_KEYS.get(key) == "str":
+        return value
+    flag = key in _FLAGS or _PART_KEYS.get(key) == "bool"
+    if key in _WORDS or flag:
         allowed = _WORDS.get(key, ("yes", "no"))
         if value not in allowed:
             raise InputError(f"{where}: {key} is {value!r}; allowed: {', '.join(allowed)}.")
-        return value if key in _WORDS else value == "yes"
-    return value if key == "mixer.kind" else _whole(value, key, where)
+        return value == "yes" if flag else value
+    return _whole(value, key, where)
 
 
 def _whole(text: str, key: str, where: str) -> int:

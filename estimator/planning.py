@@ -202,7 +202,7 @@ def _specs(
             )
         )
     specs += hosted
-    for row in baselines(scenario=scenario):
+    for row in baselines(scenario=scenario, horizon_end=horizon_end):
         specs += api_arms(model=row, horizon_end=horizon_end)
     return specs, ruled_out
 
@@ -475,7 +475,8 @@ def _next_commands(scenario: Scenario, tuned: Arm | None) -> tuple[str, ...]:
         commands.insert(
             0,
             f"ftcost estimate --model {scenario.model} --method {option.method} --gpu {option.gpu}"
-            f" --gpus {option.gpus} --sharding {option.sharding} --micro-batch {option.micro_batch} --recompute {option.recompute}",
+            f" --gpus {option.gpus} --sharding {option.sharding} --micro-batch {option.micro_batch}"
+            f" --recompute {option.recompute}",
         )
     commands.append(f"ftcost plan --model {scenario.model} --out ftcost-report")
     return tuple(commands)

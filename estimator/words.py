@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 def money(usd: float) -> str:
-    """Dollars with three significant digits: $950, $12.3k, $4.56M."""
+    """Dollars with three significant digits.
+
+    >>> money(950), money(-12345), money(4.56e6), money(1.5)
+    ('$950', '-$12.3k', '$4.56M', '$1.50')
+    """
+    if usd < 0:
+        return f"-{money(-usd)}"
     for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(usd) >= 0.9995 * size:
             return f"${usd / size:.3g}{suffix}"

@@ -6,9 +6,11 @@ api_models(as_of=...)          default API baselines; api_model(name, as_of=...)
 own_hardware()                 accelerators to buy; own_usd_per_gpu_hour(...) is the formula
 """
 
-from pricing.api import TIERS, ApiModel, api_model, api_models
-from pricing.gpu import KINDS, Offer, Provider, offers, providers
-from pricing.hosted import HostedOffer, hosted_finetuning
+from datetime import date
+
+from pricing.api import TIERS, ApiModel, all_api_models, api_model, api_models
+from pricing.gpu import KINDS, Offer, Provider, all_offers, offers, providers
+from pricing.hosted import HostedOffer, all_hosted, hosted_finetuning
 from pricing.own import OwnHardware, OwnValue, own_defaults, own_hardware, own_usd_per_gpu_hour
 from pricing.table import OLD_AFTER_DAYS, age_days
 
@@ -26,9 +28,15 @@ __all__ = [
     "api_model",
     "api_models",
     "hosted_finetuning",
+    "newest_price_day",
     "offers",
     "own_defaults",
     "own_hardware",
     "own_usd_per_gpu_hour",
     "providers",
 ]
+
+
+def newest_price_day() -> date:
+    """The day of the newest price in any table: the day for which a plan is made unless it is told another."""
+    return max(row.seen for table in (all_offers(), all_hosted(), all_api_models()) for row in table)

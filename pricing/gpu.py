@@ -66,6 +66,7 @@ class Offer:
     """One accelerator offer of one provider, in USD per GPU and hour; None where a price is not known.
 
     Attributes:
+        kind: that of the provider; "own" for own hardware.
         region: the provider's region name; "global" where one price holds everywhere.
         instance: the provider's name of the machine.
         gpu: id in the accelerator catalogue.
@@ -169,11 +170,11 @@ def read_offers(path: Path, known: Mapping[str, Provider]) -> tuple[Offer, ...]:
             price: float | None = values.pop(f"{term}_usd_per_instance_hour")
             per_gpu = None if price is None else price / gpus
             if per_gpu is not None and not LOWEST_USD_PER_GPU_HOUR <= per_gpu <= HIGHEST_USD_PER_GPU_HOUR:
+                place = where(path, line, f"{term}_usd_per_instance_hour")
                 raise InputError(
-                    f"{where(path, line, f'{term}_usd_per_instance_hour')}: {price:g} for {gpus} x {values['gpu']} is "
-                    f"{per_gpu:g} USD per GPU and hour; allowed: {LOWEST_USD_PER_GPU_HOUR:g} to "
-                    f"{HIGHEST_USD_PER_GPU_HOUR:g}. The column holds the price of the whole instance: check the unit "
-                    "and the count."
+                    f"{place}: {price:g} for {gpus} x {values['gpu']} is {per_gpu:g} USD per GPU and hour; "
+                    f"allowed: {LOWEST_USD_PER_GPU_HOUR:g} to {HIGHEST_USD_PER_GPU_HOUR:g}. "
+                    "The column holds the price of the whole instance: check the unit and the count."
                 )
             values[f"{term}_usd_per_gpu_hour"] = per_gpu
         listed = values["on_demand_usd_per_gpu_hour"]

@@ -46,13 +46,14 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         raise UnknownNameError("API provider", provider, [entry.id for entry in known])
     model = vendor.find_model(name, all_providers=known)
     if model is None:
-        raise UnknownNameError("API model", f"{vendor.id}/{name}", [f"{vendor.id}/{m.id}" for m in vendor.models])
+        listed = [f"{vendor.id}/{entry.id}" for entry in vendor.models]
+        raise UnknownNameError("API model", f"{vendor.id}/{name}", listed)
     if name.casefold().endswith("-latest") and model.id.casefold() != name.casefold():
         stem = name.casefold().removesuffix("-latest")
         dated = [m.id for m in vendor.models if m.id.casefold().startswith(stem)]
         raise InputError(
-            f"API model {vendor.id}/{name}: genai-prices takes the alias for {model.id}, whose price may be an old "
-            f"one. Name the model itself: {', '.join(dated)}."
+            f"API model {vendor.id}/{name}: genai-prices takes the alias for {model.id}, whose price may be an "
+            f"old one. Name the model itself: {', '.join(dated)}."
         )
     own = any(model is candidate for candidate in vendor.models)
     notes = [] if own else ["priced as the maker's own interface, batch price not known"]

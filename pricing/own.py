@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pricing.errors import InputError, UnknownNameError
+from pricing.gpu import Offer
 from pricing.table import DATA, STATUSES, check_keys
 
 if TYPE_CHECKING:
@@ -143,6 +144,33 @@ class OwnHardware:
         )
         arguments.update(values)
         return float(own_usd_per_gpu_hour(**arguments))
+
+    def offer(self, *, max_gpus: int = 8, **values: float) -> Offer:
+        """The card as an offer beside the rented ones, of kind "own".
+
+        Args:
+            max_gpus: cards in the machine.
+            values: as in `usd_per_gpu_hour`.
+        """
+        return Offer(
+            provider="own",
+            provider_label="Own hardware",
+            kind="own",
+            region="own",
+            instance=f"own {self.gpu}",
+            gpu=self.gpu,
+            gpus=1,
+            max_gpus=max_gpus,
+            on_demand_usd_per_gpu_hour=self.usd_per_gpu_hour(**values),
+            spot_usd_per_gpu_hour=None,
+            reserved_usd_per_gpu_hour=None,
+            reserved_term_months=None,
+            seen=self.seen,
+            source=self.source,
+            url="",
+            status=self.status,
+            notes=self.notes,
+        )
 
 
 @cache

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pricing.errors import InputError, close_matches
 
@@ -27,8 +26,7 @@ Row = TypeVar("Row")
 SeenRow = TypeVar("SeenRow", bound=Seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """What one column may hold.
 
     Attributes:

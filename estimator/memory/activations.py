@@ -12,6 +12,8 @@ from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
 from estimator.numbers import Number
 from estimator.run import DTYPE_BYTES, Run
 
+DROPOUT_MASK_BYTES = 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Activations:
@@ -45,8 +47,10 @@ def residual_bytes(*, run: Run, traits: Traits) -> float:
     return 4.0 if traits.upcast_residual and kbit and not sharded else 2.0
 
 
-def compute_bytes(*, run: Run) -> float:
-    """Bytes of an activation: 2 under 16-bit or autocast, 4 where fp32 weights run without autocast."""
+def compute_bytes(*, run: Run, traits: Traits) -> float:
+    """Bytes of an activation: 2 under 16-bit or autocast, 4 where the stack runs in fp32."""
+    if run.quantization and traits.quantized_fp32:
+        return 4.0
     sharded = run.sharding in ("fsdp", "hsdp")
     return 4.0 if run.weights_dtype == "fp32" and not run.autocast and not sharded else 2.0
 
@@ -60,7 +64,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     trained linear modules keep their input; adapters keep their own copy of it, in fp32 unless autocast casts
     it to 16 bit. Source: derived from the module code; checked against PyTorch's memory tracker.
     """
-    e = compute_bytes(run=run)
+    e = compute_bytes(run=run, traits=traits)
     trained = not run.adapters
     if run.architecture.norm.startswith("layernorm"):
         norm = e
@@ -75,30 +79,36 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         total = total + e * widths.expanded_qkv + widths.heads * run.seq_len * (4.0 + e)
         total = total + (e * widths.attention_out if trained else 0.0)
     else:
-        total = total + e * (widths.qkv + widths.attention_out) + 4.0 * widths.heads
+        qkv = widths.expanded_qkv if traits.expands_keys else widths.qkv
+        total = total + e * (qkv + widths.attention_out) + 4.0 * widths.heads
         total = total + (e * widths.attention_out_copied if trained else 0.0)
     feed_forward = widths.feed_forward_saved
-    if not traits.activation_saved and run.architecture.gated_mlp:
-        feed_forward = 2.0 * widths.feed_forward
+    if run.architecture.gated_mlp:
+        feed_forward = (3.0 if traits.activation_saved else 2.0) * widths.feed_forward
+    elif not traits.composed_activations:
+        feed_forward = widths.feed_forward
     total = total + e * (feed_forward + widths.mixed + widths.routed)
     if trained:
         return total + e * widths.trained_inputs
     kernels_skip_casts = traits.adapter_input == "shared" and (run.quantization or traits.adapter_dtype_bytes < 4)
     if traits.adapter_input == "dropout":
-        return total + (e + 1.0) * adapted.inputs + e * adapted.pairs * run.lora_rank
+        dropped = DTYPE_BYTES["bf16"] + DROPOUT_MASK_BYTES
+        return total + dropped * adapted.fused_inputs + e * adapted.pairs * run.lora_rank
     if kernels_skip_casts:
         return total + e * adapted.distinct_inputs + e * adapted.pairs * run.lora_rank
     cast = 2.0 if run.autocast else 4.0
     return total + cast * (adapted.inputs + adapted.pairs * run.lora_rank)
 
 
-def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, float]) -> Number:
+def turn_bytes_per_token(
+    *, run: Run, traits: Traits, widths: Widths, constants: Mapping[str, float]
+) -> Number:
     """Bytes per token of gradients and temporaries while one layer's backward runs.
 
     The feed-forward block holds the gradients of gate, up and activation at once; around it live a few
     hidden-sized tensors (fitted count). Eager attention holds three score matrices instead. Source: derived.
     """
-    e = compute_bytes(run=run)
+    e = compute_bytes(run=run, traits=traits)
     hidden = constants["memory_turn_hidden_copies"] * e * widths.hidden
     feed_forward = e * widths.feed_forward_turn
     if run.attention != "eager":
@@ -123,8 +133,8 @@ def activations(
 ) -> Activations:
     """One micro-batch's bytes. Tensor parallelism divides all of them (sequence parallel regions assumed)."""
     tokens = run.micro_batch_tokens / run.tp
-    e = compute_bytes(run=run)
-    stream = residual_bytes(run=run, traits=traits)
+    e = compute_bytes(run=run, traits=traits)
+    stream = max(residual_bytes(run=run, traits=traits), e)
     inputs = stream * widths.hidden
     extra = (stream - 2.0) * 2.0 * widths.hidden if e == 2.0 else 0.0
     layer = layer_bytes_per_token(run=run, traits=traits, widths=widths, adapted=adapted) + extra
@@ -152,7 +162,7 @@ def activations(
     return Activations(
         saved=tokens * kept,
         layer=tokens * (layer if run.recompute != "none" else 0.0),
-        turn=tokens * turn_bytes_per_token(run=run, widths=widths, constants=constants),
+        turn=tokens * turn_bytes_per_token(run=run, traits=traits, widths=widths, constants=constants),
         retained=tokens * retained,
         final=tokens * final,
         loss=tokens * widths.vocab * loss_bytes_per_logit(run=run, traits=traits, constants=constants),

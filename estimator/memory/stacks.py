@@ -18,6 +18,7 @@ class Traits:
     Attributes:
         norm: "upcast" keeps an fp32 copy of the norm's input, "native" the input in its own dtype.
         activation_saved: the activation's output is kept beside its input (no fused kernel, no compiler).
+        composed_activations: activations that a model class composes of elementary steps keep each step's input.
         adapter_dtype_bytes: bytes of an adapter's parameters (PEFT: fp32).
         adapter_input: every adapted module keeps its own cast of its input; modules that read one tensor share
             one copy; or dropout's output and mask are kept.
@@ -26,12 +27,18 @@ class Traits:
         gradient_bytes: of a trained parameter where it is not that of the parameter; 0: same.
         nested_constants: block constants of a plain NF4 base are quantised again.
         fused_optimizer: AdamW runs as one kernel, without the temporary of the multi-tensor version.
+        unties_head: tied embedding and head are held as two tensors.
+        quantizes_head: the head is quantised with the other linear modules.
+        expands_keys: keys and values are repeated to the number of query heads before flash attention too.
+        quantized_fp32: over a quantised base the activations run in fp32.
+        unsharded_accumulation: gradients stay unsharded while micro-batches accumulate.
         retains_input_gradients: sharded frozen layers keep the gradient of their input to the end of backward.
         constants: suffix of the stack's fitted rows in the registry.
     """
 
     norm: Norm = "native"
     activation_saved: bool = True
+    composed_activations: bool = False
     adapter_dtype_bytes: float = 4.0
     adapter_input: AdapterInput = "per-module"
     upcast_residual: bool = False
@@ -39,6 +46,11 @@ class Traits:
     gradient_bytes: float = 0.0
     nested_constants: bool = True
     fused_optimizer: bool = False
+    unties_head: bool = False
+    quantizes_head: bool = False
+    expands_keys: bool = False
+    quantized_fp32: bool = False
+    unsharded_accumulation: bool = False
     retains_input_gradients: bool = False
     constants: str = "other"
 
@@ -65,10 +77,15 @@ TRAITS: dict[Stack, Traits] = {
         adapter_dtype_bytes=2.0,
         adapter_input="dropout",
         nested_constants=False,
+        unties_head=True,
+        quantizes_head=True,
+        expands_keys=True,
+        quantized_fp32=True,
+        unsharded_accumulation=True,
         constants="litgpt",
     ),
-    "torchtune": Traits(norm="upcast", adapter_dtype_bytes=2.0, adapter_input="shared", constants="torchtune"),
-    "torchtune-compile": replace(_COMPILED, constants="torchtune"),
+    "torchtune": replace(_COMPILED, fused_optimizer=True, constants="torchtune"),
+    "torchtune-compile": replace(_COMPILED, fused_optimizer=True, constants="torchtune"),
     "llm-foundry": Traits(),
     "fms-fsdp": replace(_COMPILED, fused_optimizer=True, masters=False),
     "torchtitan": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0),

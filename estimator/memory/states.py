@@ -127,7 +127,8 @@ def states(*, run: Run, traits: Traits, counts: Counts, constants: Mapping[str, 
         share = (counts.quantizable - counts.expert) / (
             counts.total - counts.embedding - counts.head - counts.expert
         )
-        quantized = Held(dense=held.dense * share, expert=held.expert, ends=0.0).over(weight_shards, run.ep)
+        head = counts.quantizable_head / run.tp
+        quantized = Held(dense=held.dense * share, expert=held.expert, ends=head).over(weight_shards, run.ep)
     weights = (owned - quantized) * dtype + quantized * bytes_each
     trained = _trained(run=run, traits=traits, held=held, dtype=dtype)
     masters = moments = gradients = temporary = adapters = 0.0 * run.gpus
@@ -152,7 +153,8 @@ def states(*, run: Run, traits: Traits, counts: Counts, constants: Mapping[str, 
     if run.optimizer_in_backward:
         temporary = np.minimum(largest, temporary)
     tied: Number = 0.0
-    if run.architecture.tied_embeddings and not run.adapters and not run.optimizer_in_backward:
+    tied_tensor = run.architecture.tied_embeddings and not traits.unties_head
+    if tied_tensor and not run.adapters and not run.optimizer_in_backward:
         tied = 2.0 * counts.embedding / run.tp * dtype
     host = 0.0 if run.offload in ("params", "all") else 1.0
     host_shards = host if sharded else 1.0

@@ -70,12 +70,14 @@ class Adapted:
 
     Attributes:
         inputs: inputs of all adapted modules, each counted by itself.
+        fused_inputs: the same with one count for q, k and v, which one module serves.
         distinct_inputs: the same with one count for modules that read the same tensor.
         pairs: adapter pairs a token passes (each keeps one vector of the rank).
         down_input: inputs of adapted down projections.
     """
 
     inputs: float
+    fused_inputs: float
     distinct_inputs: float
     pairs: float
     down_input: float
@@ -89,8 +91,9 @@ class Counts:
         total: all of them.
         embedding, head: token (and position) table; separate head (0 where tied).
         expert: routed experts, all layers.
-        quantizable: linear modules that a weight quantiser replaces.
-        layer: one average layer.
+        quantizable: linear modules of the blocks that a weight quantiser replaces.
+        quantizable_head: the head where it is quantised too, else 0.
+        layer, layer_expert: one average layer, and the routed experts in it.
         largest_linear: largest linear module of a layer.
     """
 
@@ -99,7 +102,9 @@ class Counts:
     head: float
     expert: float
     quantizable: float
+    quantizable_head: float
     layer: float
+    layer_expert: float
     largest_linear: float
 
 
@@ -108,19 +113,28 @@ def _active(linear: Linear) -> float:
 
 
 @cache
-def counts(architecture: Architecture) -> Counts:
-    """Parameters by place. Source: derived."""
+def counts(architecture: Architecture, *, untied: bool = False, head_quantized: bool = False) -> Counts:
+    """Parameters by place; for a stack that unties the head or quantises it, as it holds them.
+
+    Source: derived.
+    """
     total = total_parameters(architecture=architecture)
     embedding = embedding_parameters(architecture=architecture)
     head = head_parameters(architecture=architecture)
+    if untied and architecture.tied_embeddings:
+        head += architecture.vocab * architecture.hidden
+        total += architecture.vocab * architecture.hidden
     blocks = [linear for linear in architecture.linears if linear.group != "head"]
+    expert = sum(linear_parameters(linear=li) for li in blocks if li.group == "expert")
     return Counts(
         total=float(total),
         embedding=float(embedding),
         head=float(head),
-        expert=float(sum(linear_parameters(linear=li) for li in blocks if li.group == "expert")),
+        expert=float(expert),
         quantizable=float(block_linear_parameters(architecture=architecture)),
+        quantizable_head=float(head if head_quantized else 0),
         layer=(total - embedding - head) / architecture.layers,
+        layer_expert=expert / architecture.layers,
         largest_linear=float(max(li.in_features * li.out_features for li in blocks)),
     )
 
@@ -187,7 +201,7 @@ def widths(architecture: Architecture) -> Widths:
 @cache
 def adapted(architecture: Architecture, targets: tuple[str, ...]) -> Adapted:
     """What adapters on these roles keep per token and average layer. Source: derived."""
-    inputs = distinct = pairs = down = 0.0
+    inputs = fused = distinct = pairs = down = 0.0
     seen: set[tuple[str, str]] = set()
     for pair in adapters(architecture=architecture, targets=targets):
         if pair.group == "head":
@@ -198,8 +212,16 @@ def adapted(architecture: Architecture, targets: tuple[str, ...]) -> Adapted:
         pairs += n
         if "down" in pair.roles:
             down += width
+        first = (pair.group, "qkv") not in seen
+        if not set(pair.roles) & {"q", "k", "v"}:
+            fused += width
+        elif first:
+            seen.add((pair.group, "qkv"))
+            fused += width
         reader = "down" if "down" in pair.roles else "o" if "o" in pair.roles else "in"
         if (pair.group, reader) not in seen:
             seen.add((pair.group, reader))
             distinct += width
-    return Adapted(inputs=inputs, distinct_inputs=distinct, pairs=pairs, down_input=down)
+    return Adapted(
+        inputs=inputs, fused_inputs=fused, distinct_inputs=distinct, pairs=pairs, down_input=down
+    )

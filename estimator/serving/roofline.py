@@ -154,15 +154,18 @@ def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, f
 
     Tensor parallelism: two ring all-reduces a layer, 2 (tp - 1) / tp x bytes each. Expert parallelism: each
     token's vector to its experts' ranks and back. Pipeline: one vector per stage boundary. Each exchange
-    starts with a latency; rings over RCCL pay it per hop.
+    starts with a latency; vLLM 0.6 on AMD parts, without an all-reduce of its own, paid more with every pair of
+    peers.
     """
     a = setup.architecture
     bytes_per_s = link_bytes_per_s(setup=setup, constants=constants)
     vectors_s = a.hidden * UNQUANTIZED_BYTES * tokens / bytes_per_s
     start_s = constants["serving_exchange_s"]
-    hops_s = is_amd(accelerator=setup.accelerator) * constants["serving_amd_hop_s"] * (setup.tp - 1.0)
+    if setup.engine == "vllm-0.6":
+        amd = is_amd(accelerator=setup.accelerator)
+        start_s = start_s + amd * constants["serving_peer_s_vllm_0_6"] * (setup.tp - 1.0) ** 2
     total = 2.0 * a.layers * 2.0 * (setup.tp - 1.0) / setup.tp * vectors_s
-    total = total + np.where(setup.tp > 1.0, 2.0 * a.layers * (start_s + hops_s), 0.0)
+    total = total + np.where(setup.tp > 1.0, 2.0 * a.layers * start_s, 0.0)
     if a.experts:
         copies = np.minimum(a.experts_per_token, setup.ep)
         total = total + 2.0 * a.moe_layers * copies * (setup.ep - 1.0) / setup.ep * vectors_s

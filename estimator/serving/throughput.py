@@ -39,10 +39,8 @@ def speed_factor(*, setup: ServingSetup, constants: Mapping[str, float]) -> Numb
     Unmerged adapters cost a fraction that hardly grows with their number.
     """
     engine = constants["serving_engine_factor_" + engine_key(setup.engine)]
-    amd = is_amd(accelerator=setup.accelerator)
-    maker = 1.0 - amd * (1.0 - constants["serving_amd_factor"])
     adapters = 1.0 - (constants["serving_adapter_fraction"] if setup.adapters else 0.0)
-    return engine * maker * adapters
+    return engine * adapters
 
 
 def spread(*, setup: ServingSetup, constants: Mapping[str, float]) -> tuple[Number, Number]:

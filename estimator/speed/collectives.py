@@ -41,18 +41,6 @@ def ring_fraction(ranks: Number) -> Number:
     return (ranks - 1.0) / ranks
 
 
-def exposed_s(*, communication_s: Number, compute_s: Number, overlap_fraction: float) -> Number:
-    """Communication that compute does not hide.
-
-    A fraction ``overlap`` of it can run behind compute, and does as far as there is compute to hide behind;
-    the rest never does: c - min(overlap x c, compute).
-
-    >>> float(exposed_s(communication_s=2.0, compute_s=1.0, overlap_fraction=0.9))
-    1.0
-    """
-    return communication_s - np.minimum(overlap_fraction * communication_s, compute_s)
-
-
 def resident_bytes_per_parameter(*, run: Run) -> float:
     """Bytes that gathering one block parameter moves: 16-bit, or as stored when quantised."""
     return BITS[run.quantization] / 8.0 + 0.06 if run.quantization else 2.0

@@ -22,8 +22,12 @@ RESIDUAL_BYTES = (6.0, 4.0)
 GATED_BYTES = (10.0, 6.0)
 PLAIN_BYTES = (4.0, 4.0)
 
+#: Families whose own modelling code calls fused rotary, norm and loss kernels on any stack.
+BRINGS_FUSED_KERNELS = frozenset({"qwen"})
+
 #: Stacks that prepare a quantised model the way PEFT does: every tensor left unquantised becomes fp32, the
-#: residual stream with it, so the same operations move twice the bytes.
+#: residual stream with it, so the same operations move twice the bytes. Fully sharded runs cannot: their
+#: flat buffers need one dtype.
 UPCASTS_QUANTISED = frozenset({"hf", "axolotl"})
 UPCAST_RATIO = 2.0
 
@@ -67,10 +71,12 @@ def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     parallelism, always on beside tensor parallelism, divides the hidden-wide part too.
     """
     fused = constants.of_stack("fusion_fraction", run.stack)
+    if run.architecture.family in BRINGS_FUSED_KERNELS:
+        fused = max(fused, constants["fused_fusion_fraction"])
     eager_whole, eager_split = layer_bytes_per_token(run.architecture, 0)
     fused_whole, fused_split = layer_bytes_per_token(run.architecture, 1)
     eager = eager_whole + eager_split
-    if run.quantization and run.stack in UPCASTS_QUANTISED:
+    if run.quantization and run.stack in UPCASTS_QUANTISED and run.sharding not in ("fsdp", "hsdp"):
         eager = eager * UPCAST_RATIO
     per_token = eager + fused * (fused_whole + fused_split - eager)
     traffic = run.micro_batch_tokens * per_token / run.tp * (forward + BACKWARD_PASSES)

@@ -68,12 +68,13 @@ def _fused(linears: list[Linear], roles: tuple[str, ...]) -> list[tuple[str, int
 
 
 @cache
-def dense_sums(architecture: Architecture, fused: bool = False) -> Sums:
+def dense_sums(architecture: Architecture, fused: bool = False, without_last: bool = False) -> Sums:
     """Every linear module that all tokens pass, the head left out; a mixer as one square module per layer.
 
     Args:
         architecture: the model.
         fused: the stack joins query, key and value, and gate and up, into one product each.
+        without_last: leave out each block's last product (``down``).
     """
     shapes: list[tuple[str, int, int, int]] = []
     for group in ("attention", "mlp", "shared_expert", "router"):
@@ -84,6 +85,8 @@ def dense_sums(architecture: Architecture, fused: bool = False) -> Sums:
             shapes += _fused(members, ("gate", "up"))
         else:
             shapes += [_shape(m) for m in members]
+    if without_last:
+        shapes = [shape for shape in shapes if shape[0] != "down"]
     if architecture.mixer:
         width = max(round(architecture.mixer.matmul_parameters / architecture.hidden), 1)
         shapes.append(("mixer", architecture.hidden, width, architecture.mixer.layers))
@@ -91,9 +94,11 @@ def dense_sums(architecture: Architecture, fused: bool = False) -> Sums:
 
 
 @cache
-def expert_sums(architecture: Architecture, fused: bool = False) -> Sums:
-    """The routed experts' modules, per copy."""
-    members = [m for m in architecture.linears if m.group == "expert"]
+def expert_sums(architecture: Architecture, fused: bool = False, without_last: bool = False) -> Sums:
+    """The routed experts' modules, per copy; arguments as in `dense_sums`."""
+    members = [
+        m for m in architecture.linears if m.group == "expert" and not (without_last and m.role == "down")
+    ]
     shapes = _fused(members, ("gate", "up")) if fused else [_shape(m) for m in members]
     return _sums(shapes, float(architecture.experts), float(architecture.experts_per_token))
 

@@ -27,12 +27,15 @@ from estimator.speed.optimizer import accumulation_s, offload_s, optimizer_s
 from estimator.speed.pipeline import bubble_fraction, stage_share
 from estimator.speed.shapes import dense_sums, expert_sums, head_sums
 
-#: Sharpness of the blend between device and host time; a plain maximum would be infinitely sharp, and real
-#: runs close to the edge pay a little of both.
-BLEND = 4.0
-
 #: Stacks that run query, key and value, and gate and up, as one product each.
 FUSES_PROJECTIONS = frozenset({"megatron", "llm-foundry", "internevo"})
+
+
+#: Stacks whose recompute ends before a block's last product, whose result the backward does not need
+#: (torch.utils.checkpoint without re-entrance).
+STOPS_RECOMPUTE_EARLY = frozenset(
+    {"llm-foundry", "torchtitan", "torchtune", "torchtune-compile", "litgpt", "fms-fsdp", "nemo-automodel"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ def passes(*, run: Run, constants: Constants) -> Passes:
         return Passes(matmul=2.0, attention=2.0, elementwise=2.0, launch=2.0)
     if run.recompute == "selective":
         share = constants.of_stack("selective_recompute_fraction", run.stack)
-        return Passes(matmul=1.0 + share, attention=1.0, elementwise=1.0 + share, launch=1.0 + share)
+        return Passes(matmul=1.0 + share, attention=1.0, elementwise=2.0, launch=1.0 + share)
     return Passes(matmul=1.0, attention=1.0, elementwise=1.0, launch=1.0)
 
 
@@ -69,35 +72,28 @@ def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     trained = 0.0 if run.adapters else 1.0
     tokens = run.micro_batch_tokens
     common = {
+        "tokens": tokens,
         "tp": run.tp,
         "bandwidth_bytes_per_s": card.memory_bytes_per_s,
         "wave_outputs": constants["matmul_idle_wave_outputs"],
         "operand_fraction": constants["matmul_operand_fraction"],
     }
-    blocks = products_s(
-        sums=dense_sums(arch, run.stack in FUSES_PROJECTIONS),
-        tokens=tokens,
-        ep=1.0,
-        forward=times.matmul,
-        input_gradient=1.0,
-        weight_gradient=trained,
-        rate=narrow,
-        grouped=True,
-        **common,
-    )
+    fused = run.stack in FUSES_PROJECTIONS
+    early = run.stack in STOPS_RECOMPUTE_EARLY
+    again = {"forward": times.matmul - 1.0, "input_gradient": 0.0, "weight_gradient": 0.0}
+    once = {"forward": 1.0, "input_gradient": 1.0, "weight_gradient": trained}
+    blocks = products_s(sums=dense_sums(arch, fused), ep=1.0, rate=narrow, grouped=True, **once, **common)
+    if run.recompute != "none":
+        sums = dense_sums(arch, fused, early)
+        blocks = blocks + products_s(sums=sums, ep=1.0, rate=narrow, grouped=True, **again, **common)
     parts: dict[str, Number] = {"matrix products": blocks / run.pp}
     if arch.experts:
-        experts = products_s(
-            sums=expert_sums(arch, run.stack in FUSES_PROJECTIONS),
-            tokens=tokens,
-            ep=run.ep,
-            forward=times.matmul,
-            input_gradient=1.0,
-            weight_gradient=trained,
-            rate=narrow * constants.of_stack("expert_rate_fraction", run.stack),
-            grouped=KERNEL_CLASS[run.stack] != "eager",
-            **common,
-        )
+        rate = narrow * constants.of_stack("expert_rate_fraction", run.stack)
+        grouped = KERNEL_CLASS[run.stack] != "eager"
+        routed = {"ep": run.ep, "rate": rate, "grouped": grouped}
+        experts = products_s(sums=expert_sums(arch, fused), **routed, **once, **common)
+        if run.recompute != "none":
+            experts = experts + products_s(sums=expert_sums(arch, fused, early), **routed, **again, **common)
         parts["expert products"] = experts / run.pp
     blocks_only = {
         "attention": attention_s(run=run, constants=constants, forward=times.attention),
@@ -111,7 +107,6 @@ def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     share = stage_share(run=run, constants=constants)
     head = products_s(
         sums=head_sums(arch),
-        tokens=tokens,
         ep=1.0,
         forward=1.0,
         input_gradient=1.0,
@@ -125,9 +120,16 @@ def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     return parts
 
 
-def overlapped_s(*, device_s: Number, host_s: Number) -> Number:
-    """What the host's launching adds to device time: a smooth maximum, less the device time."""
-    return (device_s**BLEND + host_s**BLEND) ** (1.0 / BLEND) - device_s
+def overlapped_s(*, device_s: Number, host_s: Number, sharpness: float) -> Number:
+    """What the host's launching adds to device time: a smooth maximum of the two, less the device time.
+
+    (device^p + host^p)^(1/p) - device. A plain maximum is p = infinity; stretches of short kernels make the
+    host the slower of the two even where it is the faster over the whole micro-batch.
+
+    >>> overlapped_s(device_s=3.0, host_s=4.0, sharpness=2.0)
+    2.0
+    """
+    return (device_s**sharpness + host_s**sharpness) ** (1.0 / sharpness) - device_s
 
 
 def exposed_parts_s(
@@ -135,13 +137,15 @@ def exposed_parts_s(
 ) -> tuple[dict[str, Number], Number]:
     """Exposed seconds of each communication, and the compute seconds they hid behind.
 
-    Each may hide its overlap fraction; together they hide no longer than there is compute. What is hidden is
-    shared among them in proportion, so a faster card or link never makes the sum longer.
+    Each could hide its overlap fraction, c in all, behind compute d. What really hides is c d / (c + d): all
+    of it where compute is long, half where the two are equal, for a layer's transfer hides behind its
+    neighbour's arithmetic and layers, phases and buffers are uneven. It is shared among the kinds in
+    proportion. The sum d + c - hidden falls with either, so a faster card or link never makes it longer.
     """
     wanted: Number = 0.0 * busy_s
     for name, seconds in communication_s.items():
         wanted = wanted + overlap[name] * seconds
-    scale = np.minimum(busy_s / np.maximum(wanted, 1e-30), 1.0)
+    scale = busy_s / (busy_s + wanted)
     parts = {name: seconds * (1.0 - overlap[name] * scale) for name, seconds in communication_s.items()}
     return parts, wanted * scale
 
@@ -152,7 +156,9 @@ def step_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     parts = device_parts_s(run=run, constants=constants)
     device: Number = sum(parts.values(), start=0.0 * run.micro_batch)
     parts["kernel launch"] = overlapped_s(
-        device_s=device, host_s=launch_s(run=run, constants=constants, forward=times.launch)
+        device_s=device,
+        host_s=launch_s(run=run, constants=constants, forward=times.launch),
+        sharpness=constants["launch_blend_exponent"],
     )
     busy = device + parts["kernel launch"]
     links = {

@@ -1,0 +1,253 @@
+"""Measured training runs in a CSV file, read into runs that can be predicted.
+
+Columns: model, method, gpu, micro_batch and seq_len are required; the rest may be absent or empty and is then
+filled by the rules of `stack_defaults`, as the stack itself would by default. A row that cannot be read is
+kept as a problem with its line and reason; it is never dropped and never stops the reading.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from estimator.accelerator import Accelerator
+from estimator.accelerators import resolve_accelerator
+from estimator.errors import InputError, UnknownNameError
+from estimator.models import resolve_model
+from estimator.numbers import GIB
+from estimator.run import Run, choice, lora_roles
+
+REQUIRED = ("model", "method", "gpu", "micro_batch", "seq_len")
+SHIPPED = ("memory", "speed")
+GENERIC_ACCELERATOR = "a100-80gb-sxm"
+MEMORY_KINDS = ("allocated", "reserved", "active", "nvidia-smi", "unknown")
+
+_HF_STACKS = ("hf", "hf-lean", "hf-fused", "axolotl", "optimum-habana")
+_ADAPT_ALL = ("hf-fused", "axolotl", "megatron", "nemo-automodel", "xtuner")
+_KEEP_ALL = ("litgpt", "internevo", "llm-foundry", "fms-fsdp", "optimum-habana")
+_SELECTIVE = ("torchtitan", "megatron", "nemo-automodel")
+_LOSS = {"hf-fused": "fused", "axolotl": "fused", "litgpt": "chunked", "torchtune": "chunked"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRow:
+    """One measured run.
+
+    Attributes:
+        id, source, notes: as in the file ("line N" where there is no id).
+        run: its settings.
+        gpu: canonical accelerator name; "" where the row names none.
+        peak_memory_bytes, memory_kind: what was measured, None and "" where it was not.
+        tokens_per_s_per_gpu: likewise.
+        assumed: settings the row does not state, with the values taken ("recompute=full").
+    """
+
+    id: str
+    source: str
+    notes: str
+    run: Run
+    gpu: str
+    peak_memory_bytes: float | None
+    memory_kind: str
+    tokens_per_s_per_gpu: float | None
+    assumed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowProblem:
+    """A row that cannot be predicted: its id, its line in the file, and why."""
+
+    id: str
+    line: int
+    reason: str
+
+
+def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
+    """What a row that does not say otherwise is taken to have used.
+
+    Recompute: none in litgpt, InternEvo, LLM Foundry, FMS-FSDP and Optimum Habana, selective in torchtitan,
+    Megatron and NeMo AutoModel, full elsewhere. Autocast: yes in the Transformers family (its trainers run
+    bf16 under autocast), no elsewhere. Adapters: rank 8 on q and v (PEFT, litgpt, torchtune), rank 16 on all
+    modules where the stack's recipes do so. Several accelerators: full fine-tuning fully sharded, adapters
+    data parallel. Loss: the stack's own.
+    """
+    everything = stack in _ADAPT_ALL
+    several = "fsdp" if method == "full" else "ddp"
+    return {
+        "recompute": "none" if stack in _KEEP_ALL else "selective" if stack in _SELECTIVE else "full",
+        "autocast": "yes" if stack in _HF_STACKS else "no",
+        "quantization": "nf4" if method == "qlora" else "",
+        "weights_dtype": "bf16",
+        "compute_dtype": "bf16",
+        "optimizer": "adamw",
+        "lora_rank": "16" if everything else "8",
+        "lora_targets": "all" if everything else "q v",
+        "sharding": several if gpus > 1.0 else "none",
+        "attention": "flash",
+        "loss": _LOSS.get(stack, "full"),
+    }
+
+
+def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[RowProblem]]:
+    """Rows of a CSV file, or of the calibration file shipped under the name "memory" or "speed".
+
+    None reads both shipped files.
+
+    Raises:
+        InputError: no such file, not UTF-8, or a required column is missing.
+    """
+    if path is None:
+        both = [read_runs(name) for name in SHIPPED]
+        return [row for rows, _ in both for row in rows], [p for _, found in both for p in found]
+    if str(path) in SHIPPED:
+        text = (resources.files("estimator") / "data" / f"calibration_{path}.csv").read_text(encoding="utf-8")
+        return _read(text, where=f"calibration_{path}.csv")
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as a CSV file in UTF-8 ({error}).") from error
+    return _read(text, where=str(file))
+
+
+def _read(text: str, *, where: str) -> tuple[list[MeasuredRow], list[RowProblem]]:
+    table = csv.DictReader(text.splitlines())
+    missing = [column for column in REQUIRED if column not in (table.fieldnames or [])]
+    if missing:
+        raise InputError(f"{where} lacks the column(s) {', '.join(missing)}; required: {', '.join(REQUIRED)}.")
+    rows: list[MeasuredRow] = []
+    problems: list[RowProblem] = []
+    for cells in table:
+        line = table.line_num
+        name = (cells.get("id") or "").strip() or f"line {line}"
+        try:
+            if cells.get(None):  # type: ignore[call-overload]
+                raise InputError("has more cells than the header has columns.")
+            filled = {key: (value or "").strip() for key, value in cells.items()}
+            rows.append(measured_row(filled, name=name))
+        except (InputError, UnknownNameError) as error:
+            problems.append(RowProblem(id=name, line=line, reason=str(error)))
+    return rows, problems
+
+
+def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
+    """One row from its cells.
+
+    Raises:
+        InputError, UnknownNameError: a cell that cannot be used; the message names it and what is allowed.
+    """
+    for column in ("model", "method", "micro_batch", "seq_len"):
+        if not cells.get(column):
+            raise InputError(f"{column} is empty.")
+    stack = choice("stack", cells.get("stack") or "hf", where="stack")
+    method = choice("method", cells["method"], where="method")
+    gpus = _number(cells, "gpus", 1.0)
+    defaults = stack_defaults(stack=stack, method=method, gpus=gpus)
+    assumed: list[str] = []
+
+    def cell(column: str) -> str:
+        value = cells.get(column) or ""
+        if not value and defaults.get(column):
+            adapter_only = column in ("lora_rank", "lora_targets") and method == "full"
+            if not adapter_only:
+                assumed.append(f"{column}={defaults[column]}")
+            return defaults[column]
+        return value
+
+    def one_of(column: str) -> Any:
+        return choice(column, cell(column), where=column)
+
+    optimizer, _, manner = cell("optimizer").partition(" ")
+    if manner not in ("", "in-backward"):
+        raise UnknownNameError("optimizer manner", manner, ["in-backward"], where="optimizer")
+    autocast = cell("autocast")
+    if autocast not in ("yes", "no"):
+        raise UnknownNameError("autocast", autocast, ["yes", "no"], where="autocast")
+    gpu, accelerator = _accelerator(cells)
+    if not gpu:
+        assumed.append(f"gpu={GENERIC_ACCELERATOR}")
+    micro_batch = _number(cells, "micro_batch", 1.0)
+    degrees = {axis: _number(cells, axis, 1.0) for axis in ("tp", "pp", "cp", "ep")}
+    replicas = gpus / (degrees["tp"] * degrees["pp"] * degrees["cp"])
+    if replicas < 1.0:
+        raise InputError(f"tp x pp x cp is more than gpus = {gpus:g}.")
+    adapters = method != "full"
+    run = Run(
+        architecture=resolve_model(cells["model"]).architecture,
+        accelerator=accelerator,
+        method=method,  # type: ignore[arg-type]
+        quantization=one_of("quantization"),
+        weights_dtype=one_of("weights_dtype"),
+        compute_dtype=one_of("compute_dtype"),
+        autocast=autocast == "yes",
+        optimizer=choice("optimizer", optimizer, where="optimizer"),  # type: ignore[arg-type]
+        optimizer_in_backward=manner == "in-backward",
+        lora_rank=_value(cell("lora_rank"), "lora_rank") if adapters else 0.0,
+        lora_targets=lora_roles(cell("lora_targets"), where="lora_targets") if adapters else (),
+        also_trained=_also_trained(cells),
+        gpus=gpus,
+        sharding=one_of("sharding"),
+        offload=one_of("offload"),
+        micro_batch=micro_batch,
+        global_batch=_number(cells, "global_batch", micro_batch * replicas),
+        seq_len=_number(cells, "seq_len", 0.0),
+        recompute=one_of("recompute"),
+        attention=one_of("attention"),
+        stack=stack,  # type: ignore[arg-type]
+        loss=one_of("loss"),
+        **degrees,
+    )
+    gib = cells.get("peak_memory_gib")
+    speed = cells.get("tokens_per_s_per_gpu")
+    kind = cells.get("memory_kind") or "unknown"
+    if gib and kind not in MEMORY_KINDS:
+        raise UnknownNameError("memory kind", kind, MEMORY_KINDS, where="memory_kind")
+    if speed and not gpu:
+        raise InputError("gpu is empty, and speed depends on it.")
+    return MeasuredRow(
+        id=name,
+        source=cells.get("source", ""),
+        notes=cells.get("notes", ""),
+        run=run,
+        gpu=gpu,
+        peak_memory_bytes=_value(gib, "peak_memory_gib") * GIB if gib else None,
+        memory_kind=kind if gib else "",
+        tokens_per_s_per_gpu=_value(speed, "tokens_per_s_per_gpu") if speed else None,
+        assumed=tuple(assumed),
+    )
+
+
+def _accelerator(cells: Mapping[str, str]) -> tuple[str, Accelerator]:
+    if not cells.get("gpu"):
+        return "", resolve_accelerator(GENERIC_ACCELERATOR).accelerator
+    accelerator = resolve_accelerator(cells["gpu"]).accelerator
+    return str(accelerator.id), accelerator
+
+
+def _also_trained(cells: Mapping[str, str]) -> tuple[str, ...]:
+    names = (cells.get("also_trained") or "").split()
+    for name in names:
+        if name not in ("embeddings", "head"):
+            raise UnknownNameError("module", name, ["embeddings", "head"], where="also_trained")
+    return tuple(names)
+
+
+def _number(cells: Mapping[str, str], column: str, default: float) -> float:
+    text = cells.get(column) or ""
+    return _value(text, column) if text else default
+
+
+def _value(text: str, column: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{column} = {text!r} is not a number.") from None
+    if not (math.isfinite(value) and value > 0.0):
+        raise InputError(f"{column} = {text} must be a positive number.")
+    return value
+

@@ -1,0 +1,144 @@
+"""Peak memory of a training run per accelerator, by part and by moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from estimator.errors import UnknownNameError
+from estimator.memory.allocator import decile_factors, error_scale, reserved_bytes, within_probability
+from estimator.memory.peak import PARTS, moments
+from estimator.numbers import Number
+from estimator.run import Run
+
+__all__ = ["MEMORY_KINDS", "Memory", "fits_word", "memory", "predicted_bytes", "predicted_range_bytes"]
+
+MEMORY_KINDS = ("allocated", "active", "reserved", "nvidia-smi", "unknown")
+
+Word = Literal["yes", "likely", "risky", "no"]
+MOMENTS = {
+    "load": "load",
+    "loss": "forward-backward",
+    "backward": "forward-backward",
+    "end of backward": "forward-backward",
+    "embedding gradient": "forward-backward",
+    "step": "step",
+}
+STATIC = ("weights", "quantization_constants", "adapters", "masters", "moments", "gradients", "update_temporary")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Peak memory per accelerator.
+
+    Attributes:
+        parts_bytes: what is alive at the peak, by part; sums to ``allocated_bytes``.
+        moment: load, forward-backward or step: which of them holds the peak.
+        allocated_bytes: highest sum of tensors (``torch.cuda.max_memory_allocated``).
+        reserved_bytes: highest size of the allocator's pool (``max_memory_reserved``).
+        device_bytes: what ``nvidia-smi`` shows: the pool and the framework's context. This is what is compared
+            with the limit.
+        limit_bytes: what the driver reports as the accelerator's memory.
+        fits_probability: probability that the device figure stays below the limit.
+        low_bytes, high_bytes: P10 and P90 of the device figure.
+    """
+
+    parts_bytes: dict[str, Number]
+    moment: Any
+    allocated_bytes: Number
+    reserved_bytes: Number
+    device_bytes: Number
+    limit_bytes: Number
+    fits_probability: Number
+    low_bytes: Number
+    high_bytes: Number
+
+
+def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
+    """Peak memory of a run, or of a block of runs.
+
+    The peak is the highest total of six moments (`estimator.memory.peak.moments`); ``parts_bytes`` are those of
+    that moment. ``constants`` is the registry of assumptions. Scalars in give floats, arrays give arrays.
+    """
+    at = moments(run=run, constants=constants)
+    names = list(at)
+    totals = [sum(at[name].values()) for name in names]
+    if all(np.ndim(total) == 0 for total in totals):
+        peak = int(np.argmax(totals))
+        parts: dict[str, Number] = {
+            part: float(at[names[peak]].get(part, 0.0)) for part in PARTS if part in at[names[peak]]
+        }
+        moment: Any = MOMENTS[names[peak]]
+    else:
+        shape = np.broadcast_shapes(*(np.shape(total) for total in totals))
+        stacked = np.stack([np.broadcast_to(total, shape) for total in totals])
+        index = stacked.argmax(axis=0)
+        chosen = [index == i for i in range(len(names))]
+        parts = {}
+        for part in PARTS:
+            if any(part in at[name] for name in names):
+                parts[part] = sum(
+                    (mask * at[name][part] for mask, name in zip(chosen, names, strict=True) if part in at[name]),
+                    start=np.zeros(shape),
+                )
+        moment = np.array([MOMENTS[name] for name in names])[index]
+    allocated: Number = sum(parts.values())
+    static: Number = sum(parts[name] for name in STATIC if name in parts)
+    reserved = reserved_bytes(
+        run=run, static_bytes=static, dynamic_bytes=allocated - static, constants=constants
+    )
+    device = reserved + constants["memory_context_bytes"]
+    scale = error_scale(run=run, kind="nvidia-smi", constants=constants)
+    low, high = decile_factors(scale=scale)
+    limit = run.accelerator.memory_bytes
+    return Memory(
+        parts_bytes=parts,
+        moment=moment,
+        allocated_bytes=allocated,
+        reserved_bytes=reserved,
+        device_bytes=device,
+        limit_bytes=limit,
+        fits_probability=within_probability(bytes_used=device, limit_bytes=limit, scale=scale),
+        low_bytes=device * low,
+        high_bytes=device * high,
+    )
+
+
+def predicted_bytes(*, predicted: Memory, kind: str) -> Number:
+    """The figure to compare with a measurement of this kind.
+
+    "active" is what the allocator has handed out, "unknown" is taken for reserved.
+
+    Raises:
+        UnknownNameError: no such kind.
+    """
+    if kind not in MEMORY_KINDS:
+        raise UnknownNameError("memory kind", kind, MEMORY_KINDS)
+    if kind in ("allocated", "active"):
+        return predicted.allocated_bytes
+    return predicted.device_bytes if kind == "nvidia-smi" else predicted.reserved_bytes
+
+
+def predicted_range_bytes(
+    *, run: Run, predicted: Memory, kind: str, constants: Mapping[str, float]
+) -> tuple[Number, Number]:
+    """P10 and P90 of a measurement of this kind."""
+    value = predicted_bytes(predicted=predicted, kind=kind)
+    low, high = decile_factors(scale=error_scale(run=run, kind=kind, constants=constants))
+    return value * low, value * high
+
+
+def fits_word(probability: float) -> Word:
+    """A word for the probability of fitting: yes from 0.9, likely from 0.6, risky from 0.2, else no.
+
+    >>> [fits_word(p) for p in (0.95, 0.7, 0.3, 0.01)]
+    ['yes', 'likely', 'risky', 'no']
+    """
+    if probability >= 0.9:
+        return "yes"
+    if probability >= 0.6:
+        return "likely"
+    return "risky" if probability >= 0.2 else "no"

@@ -1,0 +1,51 @@
+"""From allocated bytes to what the allocator reserves, what the device shows, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from estimator.memory.stacks import traits
+from estimator.numbers import Number
+from estimator.run import Run
+
+
+def reserved_bytes(
+    *, run: Run, static_bytes: Number, dynamic_bytes: Number, constants: Mapping[str, float]
+) -> Number:
+    """Bytes that PyTorch's caching allocator holds at the peak.
+
+    reserved = static + dynamic x (1 + fragmentation). Tensors that live through the step pack tightly; those of
+    a micro-batch come in sizes that change with its length and leave gaps, most with full-size logits.
+    Source: fitted, one fragmentation for full and one for chunked or fused losses.
+    """
+    kind = "full" if run.loss == "full" else "fused"
+    return static_bytes + dynamic_bytes * (1.0 + constants[f"memory_fragmentation_{kind}_loss_fraction"])
+
+
+def error_scale(*, run: Run, kind: str, constants: Mapping[str, float]) -> float:
+    """Scale of the logistic spread of ln(measured / predicted) for a memory kind and a group of stacks."""
+    group = traits(run).constants
+    family = "hf" if group in ("hf", "hf_lean", "hf_fused") else "other"
+    name = "allocated" if kind in ("allocated", "active") else "reserved"
+    return constants[f"memory_error_scale_{name}_{family}"]
+
+
+def within_probability(*, bytes_used: Number, limit_bytes: Number, scale: float) -> Number:
+    """Probability that the real figure stays below the limit.
+
+    ln(measured / predicted) is taken as logistic around zero: P = 1 / (1 + exp(-ln(limit / used) / scale)).
+    Source: derived; the scale is fitted.
+
+    >>> round(within_probability(bytes_used=40.0, limit_bytes=80.0, scale=0.1), 3)
+    0.999
+    """
+    ratio = np.log(limit_bytes / bytes_used) / scale
+    return 1.0 / (1.0 + np.exp(-np.clip(ratio, -60.0, 60.0)))
+
+
+def decile_factors(*, scale: float) -> tuple[float, float]:
+    """P10 and P90 of measured / predicted under the logistic spread: exp(-+ scale x ln 9)."""
+    return math.exp(-scale * math.log(9.0)), math.exp(scale * math.log(9.0))

@@ -1,0 +1,183 @@
+"""The moments at which memory can peak, and what is alive at each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from estimator.memory.activations import Activations, activations
+from estimator.memory.stacks import Traits, traits
+from estimator.memory.states import States, quantized_bytes_per_parameter, states
+from estimator.memory.widths import Counts, adapted, counts, widths
+from estimator.numbers import Number
+from estimator.run import DTYPE_BYTES, Run
+
+Parts = dict[str, Number]
+
+PARTS = (
+    "weights",
+    "quantization_constants",
+    "adapters",
+    "masters",
+    "moments",
+    "gradients",
+    "update_temporary",
+    "activations",
+    "layer_working_set",
+    "logits_and_loss",
+    "gathered_shards",
+    "weight_casts",
+    "dequantization",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """Unsharded buffers of fully sharded training, bytes per accelerator.
+
+    Attributes:
+        root: embedding and head, gathered for the whole pass where one unit holds both.
+        layer: one gathered layer.
+        layer_gradient: the unreduced gradient of one layer.
+        root_gradient: the unreduced gradient of embedding and head.
+    """
+
+    root: Number
+    layer: Number
+    layer_gradient: Number
+    root_gradient: Number
+
+
+def gathered(*, run: Run, tr: Traits, shape: Counts, constants: Mapping[str, float]) -> Gathered:
+    """Buffers that full sharding gathers around the computation. Source: derived from PyTorch's FSDP."""
+    if run.sharding not in ("fsdp", "hsdp"):
+        zero: Number = 0.0
+        return Gathered(root=zero, layer=zero, layer_gradient=zero, root_gradient=zero)
+    apart = np.where(run.shards > 1.0, 1.0, 0.0) / run.tp
+    each = 2.0
+    if run.quantization:
+        each = sum(
+            quantized_bytes_per_parameter(
+                quantization=run.quantization, nested=tr.nested_constants, constants=constants
+            )
+        )
+    layer = (shape.layer - shape.layer_expert) + shape.layer_expert / run.ep
+    trained = 0.0 if run.adapters else 1.0
+    return Gathered(
+        root=apart * 2.0 * (shape.embedding + shape.head),
+        layer=apart * layer * each,
+        layer_gradient=apart * trained * layer * 2.0,
+        root_gradient=apart * trained * 2.0 * (shape.embedding + shape.head),
+    )
+
+
+def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
+    """What is alive at each moment that can hold the peak, by part, bytes per accelerator.
+
+    load: weights as they arrive. loss: every saved activation with logits and loss. backward: the first layer
+    to turn, with its working set. end of backward: all gradients beside the last layer to turn. step: all
+    gradients and the optimizer's temporary. Gradients of earlier micro-batches stay through forward passes
+    when they accumulate. Source: derived.
+    """
+    architecture = run.architecture
+    tr = traits(run)
+    shape = counts(architecture, untied=tr.unties_head, head_quantized=tr.quantizes_head)
+    wide = widths(architecture)
+    state = states(run=run, traits=tr, counts=shape, constants=constants)
+    acts = activations(
+        run=run,
+        traits=tr,
+        widths=wide,
+        adapted=adapted(architecture, run.lora_targets if run.adapters else ()),
+        constants=constants,
+    )
+    buffers = gathered(run=run, tr=tr, shape=shape, constants=constants)
+    ddp = state.gradients if run.sharding == "ddp" else 0.0
+    if run.optimizer_in_backward:
+        accumulated: Number = 0.0
+        all_gradients: Number = state.largest_gradient
+    else:
+        accumulating = np.where(run.micro_batches > 1.0, 1.0, 0.0)
+        accumulated = accumulating * state.gradients
+        all_gradients = state.gradients
+        if tr.unsharded_accumulation and run.sharding in ("fsdp", "hsdp") and not run.adapters:
+            spread = accumulating * (run.shards - 1.0) * state.gradients
+            accumulated = accumulated + spread
+            all_gradients = all_gradients + spread
+    step_gradients = state.largest_gradient if run.optimizer_in_backward else state.gradients
+    fixed: Parts = {
+        "weights": state.weights,
+        "quantization_constants": state.quantization_constants,
+        "adapters": state.adapters,
+        "masters": state.masters,
+        "moments": state.moments,
+    }
+    casts = _weight_casts(run=run, shape=shape, acts=acts)
+    dequantized = 0.0
+    if run.quantization:
+        dequantized = shape.largest_linear / run.tp * DTYPE_BYTES["bf16"]
+    layers_ahead = 1.0 if run.adapters else 2.0
+    turn = acts.layer + acts.turn
+    quarter = acts.layer + acts.turn / 3.0
+    spare = np.maximum(quarter + dequantized - turn, 0.0)
+    one_layer = acts.saved / wide.layers
+    return {
+        "load": fixed,
+        "loss": fixed
+        | {
+            "gradients": accumulated + ddp,
+            "activations": acts.saved + acts.final,
+            "logits_and_loss": acts.loss,
+            "gathered_shards": buffers.root,
+            "weight_casts": casts,
+        },
+        "backward": fixed
+        | {
+            "gradients": np.maximum(accumulated, _head_gradient(run, state, shape)) + ddp,
+            "activations": acts.saved + acts.retained,
+            "layer_working_set": turn,
+            "gathered_shards": buffers.root
+            + buffers.layer * layers_ahead
+            + buffers.layer_gradient
+            + buffers.root_gradient,
+            "weight_casts": casts,
+            "dequantization": spare,
+        },
+        "end of backward": fixed
+        | {
+            "gradients": all_gradients + ddp,
+            "activations": one_layer,
+            "layer_working_set": turn,
+            "gathered_shards": buffers.root
+            + buffers.layer
+            + buffers.layer_gradient
+            + buffers.root_gradient,
+            "weight_casts": casts,
+            "dequantization": spare,
+        },
+        "embedding gradient": fixed | {"gradients": all_gradients + ddp + state.tied_gradients},
+        "step": fixed
+        | {
+            "gradients": step_gradients + ddp,
+            "update_temporary": state.update_temporary,
+        },
+    }
+
+
+def _head_gradient(run: Run, state: States, shape: Counts) -> Number:
+    if run.adapters or run.sharding in ("fsdp", "hsdp", "zero2"):
+        return 0.0
+    return np.minimum(
+        (shape.head or shape.embedding) / run.tp * DTYPE_BYTES[run.weights_dtype], state.gradients
+    )
+
+
+def _weight_casts(*, run: Run, shape: Counts, acts: Activations) -> Number:
+    head = shape.head or shape.embedding
+    everything = shape.quantizable + head
+    if run.recompute == "full" and run.adapters:
+        everything = shape.quantizable / run.architecture.layers + head
+    return acts.weight_casts * everything / (run.tp * run.pp)
+

@@ -1,0 +1,198 @@
+"""``ftcost models``, ``gpus``, ``prices`` and ``assumptions``: the catalogues as tables or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from estimator.errors import UnknownNameError
+from estimator.numbers import GB, GIB
+from reports.console import results
+from reports.terminal import table
+
+PRICE_KINDS = ("gpu", "api", "hosted")
+TERA = 1e12
+
+Row = Mapping[str, Any]
+Columns = Sequence[tuple[str, str, str]]
+"""Title, justification, key of the row."""
+
+
+def _show(kind: str, rows: Iterable[Row], columns: Columns, *, text: str, as_json: bool, listing: str) -> None:
+    """Print the rows that contain the text in any field.
+
+    Raises:
+        UnknownNameError: no row contains it.
+    """
+    every = list(rows)
+    wanted = text.casefold()
+    kept = [row for row in every if wanted in " ".join(str(value) for value in row.values()).casefold()]
+    if not kept:
+        first = columns[0][2]
+        raise UnknownNameError(kind, text, [str(row[first]) for row in every], hint=f"`{listing}` lists all.")
+    if as_json:
+        print(json.dumps(kept, indent=2, default=str))
+        return
+    shown = table(*((title, justify) for title, justify, _ in columns))
+    for row in kept:
+        shown.add_row(*(_cell(row[key]) for _, _, key in columns))
+    console = results()
+    console.print(shown)
+    console.print(f"{len(kept)} of {len(every)}.")
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def show_models(text: str, *, as_json: bool) -> None:
+    """Models with their computed counts and licences."""
+    from estimator.models import models
+    from estimator.parameters import active_parameters, total_parameters
+
+    def row(record: Any) -> Row:
+        shape = record.architecture
+        return {
+            "id": record.id,
+            "parameters": total_parameters(architecture=shape),
+            "parameters_billion": total_parameters(architecture=shape) / GB,
+            "active_billion": active_parameters(architecture=shape) / GB,
+            "family": shape.family,
+            "layers": shape.layers,
+            "hidden": shape.hidden,
+            "max_position": shape.max_position,
+            "license": record.license,
+            "commercial_use": record.commercial_use,
+            "gated": record.gated,
+            "released": record.released,
+            "aliases": " ".join(record.aliases),
+            "status": record.status,
+            "source": record.source,
+            "checked": record.checked,
+        }
+
+    columns = (
+        ("model", "left", "id"),
+        ("billion", "right", "parameters_billion"),
+        ("active", "right", "active_billion"),
+        ("licence", "left", "license"),
+        ("commercial", "left", "commercial_use"),
+    )
+    _show("model", map(row, models().values()), columns, text=text, as_json=as_json, listing="ftcost models")
+
+
+def show_gpus(text: str, *, as_json: bool) -> None:
+    """Accelerators with what matters for fit and speed."""
+    from estimator.accelerators import accelerators
+
+    def row(record: Any) -> Row:
+        part = record.accelerator
+        return {
+            "id": record.id,
+            "label": record.label,
+            "family": record.family,
+            "memory_gib": part.memory_bytes / GIB,
+            "bandwidth_gb_s": part.memory_bytes_per_s / GB,
+            "bf16_tflops": part.bf16_flop_per_s / TERA or None,
+            "fp16_tflops": part.fp16_flop_per_s / TERA or None,
+            "fp8_tflops": part.fp8_flop_per_s / TERA or None,
+            "fp4_tflops": part.fp4_flop_per_s / TERA or None,
+            "link_gb_s": part.link_bytes_per_s / GB,
+            "node_link_gb_s": part.node_link_bytes_per_s / GB,
+            "gpus_per_node": part.gpus_per_node,
+            "power_watt": part.power_watt,
+            "aliases": " ".join(record.aliases),
+            "status": record.status,
+            "source": record.source,
+            "checked": record.checked,
+            "notes": record.notes,
+        }
+
+    columns = (
+        ("gpu", "left", "id"),
+        ("GiB", "right", "memory_gib"),
+        ("GB/s", "right", "bandwidth_gb_s"),
+        ("bf16 TFLOP/s", "right", "bf16_tflops"),
+        ("fp8", "right", "fp8_tflops"),
+        ("link GB/s", "right", "link_gb_s"),
+        ("figures", "left", "status"),
+    )
+    _show("GPU", map(row, accelerators().values()), columns, text=text, as_json=as_json, listing="ftcost gpus")
+
+
+def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
+    """Prices in force on a day.
+
+    Raises:
+        UnknownNameError: a kind of price that does not exist, or a text that no row contains.
+    """
+    import pricing
+
+    if kind not in PRICE_KINDS:
+        raise UnknownNameError("kind of price", kind, PRICE_KINDS, where="--kind")
+    rows: Sequence[Any]
+    columns: Columns
+    if kind == "gpu":
+        rows = pricing.offers(as_of=as_of)
+        columns = (
+            ("gpu", "left", "gpu"),
+            ("provider", "left", "provider"),
+            ("region", "left", "region"),
+            ("x", "right", "gpus"),
+            ("on-demand", "right", "on_demand_usd_per_gpu_hour"),
+            ("spot", "right", "spot_usd_per_gpu_hour"),
+            ("seen", "left", "seen"),
+        )
+    elif kind == "api":
+        rows = pricing.api_models(as_of=as_of)
+        columns = (
+            ("model", "left", "model"),
+            ("provider", "left", "provider"),
+            ("tier", "left", "tier"),
+            ("in", "right", "input_usd_per_million_tokens"),
+            ("cached", "right", "cached_input_usd_per_million_tokens"),
+            ("out", "right", "output_usd_per_million_tokens"),
+            ("until", "left", "available_until"),
+            ("seen", "left", "seen"),
+        )
+    else:
+        rows = pricing.hosted_finetuning(as_of=as_of)
+        columns = (
+            ("model", "left", "model"),
+            ("provider", "left", "provider"),
+            ("method", "left", "method"),
+            ("train", "right", "train_usd_per_million_tokens"),
+            ("in", "right", "serve_input_usd_per_million_tokens"),
+            ("out", "right", "serve_output_usd_per_million_tokens"),
+            ("host/h", "right", "hosting_usd_per_hour"),
+            ("until", "left", "available_until"),
+        )
+    _show(
+        f"{kind} price",
+        map(asdict, rows),
+        columns,
+        text=text,
+        as_json=as_json,
+        listing=f"ftcost prices --kind {kind}",
+    )
+
+
+def show_assumptions(text: str, *, as_json: bool) -> None:
+    """The registry: base, P10 and P90, unit, status, source."""
+    from estimator.assumptions import shipped
+
+    columns = (
+        ("name", "left", "name"),
+        ("base", "right", "base"),
+        ("P10", "right", "low"),
+        ("P90", "right", "high"),
+        ("unit", "left", "unit"),
+        ("status", "left", "status"),
+    )
+    rows = (asdict(row) for row in shipped().rows)
+    _show("assumption", rows, columns, text=text, as_json=as_json, listing="ftcost assumptions")

@@ -1,0 +1,184 @@
+"""``ftcost estimate``: one configuration, as JSON for programs and as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+
+from estimator.assumptions import Assumptions, shipped
+from estimator.errors import InputError
+from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
+from estimator.measured import measured_row
+from estimator.memory import fits_word, memory
+from estimator.numbers import GIB
+from estimator.parameters import active_parameters, total_parameters, trainable_parameters
+from estimator.run import Run
+from estimator.speed import speed
+from estimator.words import count, percent
+from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, whole
+from reports.terminal import heading, table
+
+SCHEMA = 1
+MAX_SEQ_LEN = 100_000_000
+MAX_LORA_RANK = 8192
+
+
+def run_from_flags(
+    *,
+    model: str,
+    gpu: str,
+    settings: Iterable[str],
+    counts: Mapping[str, int],
+    micro_batch: int,
+    global_batch: int | None,
+    seq_len: int,
+    lora_rank: float | None,
+    cells: Mapping[str, str | None],
+) -> tuple[Run, Assumptions]:
+    """A run from flags in the vocabulary of measured runs; what is not said is filled by the stack's defaults.
+
+    Adapters default to the plan's: the registry's rank on all modules.
+
+    Raises:
+        InputError: a value outside what is allowed, or degrees that do not divide the cards.
+    """
+    values = shipped().setting(parse_settings(settings))
+    for flag, number in counts.items():
+        whole(number, flag=flag, low=1, high=MAX_GPUS)
+    whole(micro_batch, flag="--micro-batch", low=1, high=MAX_MICRO_BATCH)
+    whole(global_batch, flag="--global-batch", low=1, high=MAX_MICRO_BATCH * MAX_GPUS)
+    whole(seq_len, flag="--seq-len", low=1, high=MAX_SEQ_LEN)
+    gpus = counts["--gpus"]
+    degrees = counts["--tp"] * counts["--pp"] * counts["--cp"]
+    if gpus % degrees:
+        raise InputError(
+            f"--gpus {gpus} is not a multiple of --tp x --pp x --cp = {degrees}. Give a multiple of {degrees}."
+        )
+    if lora_rank is not None and not 0 < lora_rank <= MAX_LORA_RANK:
+        raise InputError(f"--lora-rank {lora_rank:g} is outside 1 to {MAX_LORA_RANK:,}.")
+    if cells["method"] != "qlora" and cells["quantization"] and cells["method"] == "full":
+        raise InputError("--quantization freezes the base; it goes with --method qlora, not full.")
+    adapters = cells["method"] != "full"
+    filled = {name: value for name, value in cells.items() if value}
+    if adapters:
+        filled.setdefault("lora_targets", "all")
+        filled["lora_rank"] = f"{lora_rank or values['lora_rank']:g}"
+    filled |= {flag.removeprefix("--"): str(number) for flag, number in counts.items()}
+    filled |= {"model": model, "gpu": gpu, "micro_batch": str(micro_batch), "seq_len": str(seq_len)}
+    if global_batch is not None:
+        filled["global_batch"] = str(global_batch)
+    return measured_row(filled, name="flags").run, values
+
+
+def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
+    """The machine-readable answer, schema 1: model, memory, flop and speed."""
+    held = memory(run=run, constants=constants)
+    going = speed(run=run, constants=constants)
+    architecture = run.architecture
+    return {
+        "schema": SCHEMA,
+        "model": {
+            "id": architecture.id,
+            "parameters": total_parameters(architecture=architecture),
+            "active_parameters": active_parameters(architecture=architecture),
+            "trainable_parameters": round(float(trainable_parameters(run=run))),
+        },
+        "memory": {
+            "allocated_bytes": float(held.allocated_bytes),
+            "reserved_bytes": float(held.reserved_bytes),
+            "device_bytes": float(held.device_bytes),
+            "device_low_bytes": float(held.low_bytes),
+            "device_high_bytes": float(held.high_bytes),
+            "limit_bytes": float(held.limit_bytes),
+            "fits": fits_word(float(held.fits_probability)),
+            "fits_probability": float(held.fits_probability),
+            "moment": str(held.moment),
+            "parts_bytes": {name: float(part) for name, part in held.parts_bytes.items()},
+        },
+        "flop": {
+            "micro_batch_matmul_flop": float(micro_batch_matmul_flop(run=run)),
+            "model_flop_per_token": float(model_flop_per_token(run=run)),
+            "hardware_flop_per_token": float(hardware_flop_per_token(run=run)),
+        },
+        "speed": {
+            "tokens_per_s_per_gpu": float(going.tokens_per_s_per_gpu),
+            "tokens_per_s_per_gpu_low": float(going.tokens_per_s_per_gpu * going.low_factor),
+            "tokens_per_s_per_gpu_high": float(going.tokens_per_s_per_gpu * going.high_factor),
+            "step_s": float(going.step_s),
+            "mfu": float(going.mfu),
+            "hfu": float(going.hfu),
+            "parts_s": {name: float(part) for name, part in going.parts_s.items()},
+        },
+        "run": {
+            "method": run.method,
+            "gpu": run.accelerator.id,
+            "gpus": float(run.gpus),
+            "sharding": run.sharding,
+            "micro_batch": float(run.micro_batch),
+            "global_batch": float(run.global_batch),
+            "seq_len": float(run.seq_len),
+            "recompute": run.recompute,
+            "quantization": run.quantization,
+            "weights_dtype": run.weights_dtype,
+            "compute_dtype": run.compute_dtype,
+            "autocast": run.autocast,
+            "optimizer": run.optimizer + (" in-backward" if run.optimizer_in_backward else ""),
+            "lora_rank": float(run.lora_rank),
+            "lora_targets": " ".join(run.lora_targets),
+            "also_trained": " ".join(run.also_trained),
+            "attention": run.attention,
+            "stack": run.stack,
+            "loss": run.loss,
+            "offload": run.offload,
+        },
+    }
+
+
+def show_estimate(*, run: Run, answer: Mapping[str, Any], console: Console) -> None:
+    """The same answer as tables: settings, memory by part, where the step's time goes."""
+    model, held, flop, going = answer["model"], answer["memory"], answer["flop"], answer["speed"]
+    console.print(f"{model['id']}: {count(model['parameters'])} parameters, {_trained(model)} trained")
+    settings = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in answer["run"].items()
+        if value != ""
+    ]
+    console.print(", ".join(settings))
+
+    heading(console, f"Memory per GPU at its peak ({held['moment']})")
+    rows = table(("part", "left"), ("GiB", "right"), ("share", "right"))
+    for name, part in sorted(held["parts_bytes"].items(), key=lambda pair: -pair[1]):
+        if part:
+            rows.add_row(name.replace("_", " "), f"{part / GIB:.2f}", percent(part / held["allocated_bytes"]))
+    rows.add_row("allocated", f"{held['allocated_bytes'] / GIB:.2f}", "100 %")
+    console.print(rows)
+    console.print(
+        f"Reserved by the allocator {held['reserved_bytes'] / GIB:.2f} GiB; on the device"
+        f" {held['device_bytes'] / GIB:.2f} GiB ({held['device_low_bytes'] / GIB:.2f} to"
+        f" {held['device_high_bytes'] / GIB:.2f}, P10 to P90) of {held['limit_bytes'] / GIB:.2f} GiB."
+    )
+    console.print(f"Fits: {held['fits']} ({percent(held['fits_probability'])}), compared with the device total.")
+
+    heading(console, "Where an optimizer step's time goes")
+    rows = table(("part", "left"), ("ms", "right"), ("share", "right"))
+    for name, part in sorted(going["parts_s"].items(), key=lambda pair: -pair[1]):
+        if part:
+            rows.add_row(name.replace("_", " "), f"{1000 * part:,.1f}", percent(part / going["step_s"]))
+    rows.add_row("step", f"{1000 * going['step_s']:,.1f}", "100 %")
+    console.print(rows)
+    console.print(
+        f"{going['tokens_per_s_per_gpu']:,.0f} tokens/s per GPU ({going['tokens_per_s_per_gpu_low']:,.0f} to"
+        f" {going['tokens_per_s_per_gpu_high']:,.0f}, P10 to P90); MFU {percent(going['mfu'])}, HFU"
+        f" {percent(going['hfu'])}."
+    )
+    console.print(
+        f"{flop['micro_batch_matmul_flop']:.4g} FLOP in matrix products per micro-batch;"
+        f" per token {flop['model_flop_per_token']:.4g} of the model, {flop['hardware_flop_per_token']:.4g} executed."
+    )
+
+
+def _trained(model: Mapping[str, Any]) -> str:
+    share = 100 * model["trainable_parameters"] / model["parameters"]
+    return f"{count(model['trainable_parameters'])} ({share:.3g} %)"

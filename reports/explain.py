@@ -1,0 +1,78 @@
+"""``ftcost explain NAME``: the docstring of a formula, or the row of an assumption."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+
+from estimator.assumptions import Assumption, shipped
+from estimator.errors import UnknownNameError
+
+FORMULA_PACKAGES = ("estimator.memory", "estimator.speed", "estimator.serving")
+FORMULA_MODULES = (
+    "estimator.parameters",
+    "estimator.flop",
+    "estimator.series",
+    "estimator.costs",
+    "estimator.market",
+    "estimator.scenario",
+    "estimator.breakeven",
+    "estimator.risk",
+    "pricing.own",
+)
+
+
+def formulas() -> Mapping[str, Callable[..., Any]]:
+    """Every public function with a docstring in the modules that hold formulas, by name."""
+    modules = [importlib.import_module(name) for name in (*FORMULA_PACKAGES, *FORMULA_MODULES)]
+    for package in modules[: len(FORMULA_PACKAGES)]:
+        modules += [
+            importlib.import_module(f"{package.__name__}.{found.name}")
+            for found in pkgutil.iter_modules(package.__path__)
+        ]
+    names: dict[str, Callable[..., Any]] = {}
+    for module in modules:
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_") and function.__doc__:
+                names.setdefault(name, function)
+    return names
+
+
+def show_explanation(name: str, console: Console) -> None:
+    """Print a formula or an assumption.
+
+    Raises:
+        UnknownNameError: neither a formula nor an assumption has that name.
+    """
+    rows = {row.name: row for row in shipped().rows}
+    if name in rows:
+        _show_assumption(rows[name], console)
+        return
+    found = formulas()
+    if name not in found:
+        raise UnknownNameError(
+            "name", name, [*found, *rows], hint="`ftcost assumptions` lists assumptions; formulas are functions."
+        )
+    function = found[name]
+    console.print(f"{name}{inspect.signature(function)}", soft_wrap=True)
+    console.print()
+    console.print(inspect.getdoc(function) or "", soft_wrap=True)
+    console.print()
+    console.print(f"Defined in {function.__module__}.")
+    used = sorted(row for row in rows if f'"{row}"' in inspect.getsource(function))
+    for row in used:
+        console.print()
+        _show_assumption(rows[row], console)
+
+
+def _show_assumption(row: Assumption, console: Console) -> None:
+    console.print(
+        f"{row.name} = {row.base:g} {row.unit} ({row.low:g} to {row.high:g}, P10 to P90)", soft_wrap=True
+    )
+    console.print(f"  {row.label}; {row.status}; checked {row.checked}", soft_wrap=True)
+    console.print(f"  source: {row.source}", soft_wrap=True)

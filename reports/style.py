@@ -1,0 +1,157 @@
+"""How numbers and concepts look, the same in every report: one format per kind of number, one colour per concept."""
+
+from __future__ import annotations
+
+from estimator.advice import money as _money
+from estimator.numbers import GIB
+from estimator.result import GROUPS, ArmKind, Plan
+
+INK = "#1f2430"
+SOFT = "#5b6472"
+FAINT = "#c9ced6"
+PAPER = "#ffffff"
+WASH = "#f3f5f8"
+ALERT = "#a50026"
+
+KIND_COLOURS: dict[ArmKind, str] = {
+    "api": "#0077bb",
+    "ready-made": "#009988",
+    "hosted": "#ee7733",
+    "self-hosted": "#aa3377",
+}
+KIND_LABELS: dict[ArmKind, str] = {
+    "api": "API model",
+    "ready-made": "open model as it is",
+    "hosted": "hosted tuning",
+    "self-hosted": "tuned and self-hosted",
+}
+
+GROUP_COLOURS: dict[str, str] = dict(
+    zip(
+        GROUPS,
+        (
+            "#ddcc77",
+            "#999933",
+            "#88ccee",
+            "#332288",
+            "#aa4499",
+            "#cc6677",
+            "#44aa99",
+            "#a9adb5",
+            "#117733",
+        ),
+        strict=True,
+    )
+)
+"""Paul Tol's muted scheme: nine colours that stay apart for the common kinds of colour blindness."""
+
+PART_COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#bbbbbb",
+    "#004488",
+    "#ddaa33",
+    "#bb5566",
+    "#009988",
+    "#ee7733",
+    "#882255",
+    "#777777",
+)
+"""For the parts of memory and of time, in the order in which a plan names them."""
+
+RISE = "#bb5566"
+FALL = "#004488"
+
+
+def money(usd: float) -> str:
+    """Dollars with three significant digits.
+
+    >>> money(12345), money(-950.0)
+    ('$12.3k', '−$950')
+    """
+    return f"−{_money(-usd)}" if usd < 0 else _money(usd)
+
+
+def dollars(usd: float) -> str:
+    """A price: two decimals, more where it is small.
+
+    >>> dollars(2.9), dollars(0.023)
+    ('$2.90', '$0.023')
+    """
+    return f"${usd:,.2f}" if abs(usd) >= 0.1 or usd == 0 else f"${usd:.3g}"
+
+
+def gib(amount_bytes: float) -> str:
+    """Memory for people.
+
+    >>> gib(80 * 2**30), gib(0.5 * 2**30)
+    ('80.0 GiB', '0.50 GiB')
+    """
+    size = amount_bytes / GIB
+    return f"{size:,.1f} GiB" if size >= 1 else f"{size:.2f} GiB"
+
+
+def duration(hours: float) -> str:
+    """Hours for people: minutes below one, days above 100.
+
+    >>> duration(0.25), duration(3.14), duration(240)
+    ('15 min', '3.1 h', '10.0 days')
+    """
+    if hours < 1:
+        return f"{60 * hours:.0f} min"
+    return f"{hours:.1f} h" if hours < 100 else f"{hours / 24:,.1f} days"
+
+
+def percent(fraction: float) -> str:
+    """A share for people; what is above nothing never reads as nothing.
+
+    >>> percent(0.456), percent(0.002), percent(0.0)
+    ('46 %', '<1 %', '0 %')
+    """
+    return "<1 %" if 0 < fraction < 0.005 else f"{100 * fraction:.0f} %"
+
+
+def count(value: float) -> str:
+    """A whole number with three significant digits and separators.
+
+    >>> count(2180606.3), count(950)
+    ('2,180,000', '950')
+    """
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def quantity(value: float) -> str:
+    """An assumption's value.
+
+    >>> quantity(1e7), quantity(0.15), quantity(10000)
+    ('10,000,000', '0.15', '10,000')
+    """
+    if value == 0 or 1e-3 <= abs(value) < 1e9:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:.3g}"
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, with its middle left out where it is too long: both ends of a name tell things apart.
+
+    >>> shortened("provider/a-very-long-model-name, few-shot", 27)
+    'provider/a-ve…ame, few-shot'
+    """
+    if len(text) <= limit:
+        return text
+    head = (limit - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+
+
+def stamp(plan: Plan) -> str:
+    """What every report carries: program version, scenario, price dates and seed."""
+    seen = sorted(price.seen for price in plan.prices)
+    dates = f" (seen {seen[0].isoformat()} to {seen[-1].isoformat()})" if seen else ""
+    return (
+        f"ftcost {plan.version} · scenario {plan.scenario_hash} · prices as of"
+        f" {plan.scenario.as_of.isoformat()}{dates} · seed {plan.scenario.seed}"
+    )
