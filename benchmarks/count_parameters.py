@@ -18,7 +18,7 @@ import json
 import random
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ from estimator.parameters import total_parameters  # noqa: E402
 
 DATA = ROOT / "tests" / "data"
 NO_CLASS = {"baichuan", "chatglm", "internlm", "internlm2", "mimo", "qwen"}
-LLAMA_LIKE = {"internlm2": "llama", "internlm": "llama", "baichuan": "llama", "mimo": "qwen2"}
 
 
 def count(family: str, config: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -91,9 +90,11 @@ def config_of(shape: Architecture) -> dict[str, Any]:
     if family == "opt":
         return {**config, "ffn_dim": shape.intermediate, "word_embed_proj_dim": shape.hidden}
     if family == "falcon":
-        new = shape.norms_per_layer == 2
+        new = shape.norms_per_layer == 2 and shape.parallel_blocks
         return {
             **config,
+            "parallel_attn": shape.parallel_blocks,
+            "bias": shape.qkv_bias,
             "ffn_hidden_size": shape.intermediate,
             "new_decoder_architecture": new,
             "num_kv_heads": shape.kv_heads,
@@ -102,6 +103,9 @@ def config_of(shape: Architecture) -> dict[str, Any]:
     config |= {"intermediate_size": shape.intermediate, "num_key_value_heads": shape.kv_heads}
     if family not in ("gpt_neox", "phi", "starcoder2", "stablelm", "deepseek_v2", "deepseek_v3"):
         config["head_dim"] = shape.head_dim
+    if family == "granitemoehybrid" and not shape.experts:
+        config |= {"num_local_experts": 0, "shared_intermediate_size": shape.intermediate}
+        config["layer_types"] = ["attention"] * shape.layers
     if family == "stablelm":
         config["use_qkv_bias"] = shape.qkv_bias
     elif family not in ("starcoder2",):
@@ -180,21 +184,119 @@ def _hybrid(shape: Architecture) -> dict[str, Any]:
     return {}
 
 
+def _kinds(layers: int, full: tuple[int, ...], other: str, name: str = "full_attention") -> list[str]:
+    return [name if layer in full else other for layer in range(layers)]
+
+
+LFM2_FULL = (2, 5, 8, 10, 12, 14)
+GRANITE_FULL = (5, 15, 25, 35)
+GRANITE = {
+    "num_hidden_layers": 40,
+    "tie_word_embeddings": True,
+    "mamba_d_state": 128,
+    "max_position_embeddings": 131072,
+    "layer_types": _kinds(40, GRANITE_FULL, "mamba", "attention"),
+}
+GRANITE_TINY = {
+    **GRANITE,
+    "hidden_size": 1536,
+    "num_attention_heads": 12,
+    "num_key_value_heads": 4,
+    "intermediate_size": 512,
+    "num_experts_per_tok": 6,
+    "shared_intermediate_size": 1024,
+    "mamba_n_heads": 48,
+}
+QWEN3_5 = {"vocab_size": 248320, "head_dim": 256, "max_position_embeddings": 262144}
+EXPERTS_512 = {"num_experts_per_tok": 8, "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512}
+LFM2 = {"vocab_size": 65536, "num_key_value_heads": 8, "max_position_embeddings": 128000}
+
+
+def _lfm2(hidden: int, heads: int, width: int) -> dict[str, Any]:
+    kinds = _kinds(16, LFM2_FULL, "conv")
+    sizes = {"hidden_size": hidden, "num_attention_heads": heads, "intermediate_size": width}
+    return {**LFM2, **sizes, "num_hidden_layers": 16, "layer_types": kinds}
+
+
+def _qwen3_5(hidden: int, layers: int, heads: int, width: int, **more: Any) -> dict[str, Any]:
+    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads}
+    return {**QWEN3_5, **sizes, "num_key_value_heads": 4, "intermediate_size": width, **more}
+
+
+# Hybrid rows keep only the sums of their mixers, so their full configurations stand here.
+HYBRIDS: dict[str, dict[str, Any]] = {
+    "LiquidAI/LFM2-350M": _lfm2(1024, 16, 6656),
+    "LiquidAI/LFM2-700M": _lfm2(1536, 24, 10240),
+    "LiquidAI/LFM2-1.2B": _lfm2(2048, 32, 12288),
+    "LiquidAI/LFM2-8B-A1B": {
+        **LFM2,
+        "hidden_size": 2048,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 32,
+        "intermediate_size": 7168,
+        "moe_intermediate_size": 1792,
+        "num_experts": 32,
+        "num_experts_per_tok": 4,
+        "num_dense_layers": 2,
+        "layer_types": _kinds(24, (2, 6, 10, 14, 18, 21), "conv"),
+    },
+    "Qwen/Qwen3.5-4B": _qwen3_5(2560, 32, 16, 9216, tie_word_embeddings=True),
+    "Qwen/Qwen3.5-9B": _qwen3_5(4096, 32, 16, 12288),
+    "Qwen/Qwen3.5-27B": _qwen3_5(5120, 64, 24, 17408, linear_num_value_heads=48),
+    "Qwen/Qwen3.5-35B-A3B": {
+        **QWEN3_5,
+        **EXPERTS_512,
+        "hidden_size": 2048,
+        "num_hidden_layers": 40,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 2,
+        "num_experts": 256,
+    },
+    "Qwen/Qwen3-Next-80B-A3B-Instruct": {
+        **QWEN3_5,
+        **EXPERTS_512,
+        "hidden_size": 2048,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 16,
+        "vocab_size": 151936,
+        "num_key_value_heads": 2,
+        "num_experts": 512,
+        "num_experts_per_tok": 10,
+    },
+    "ibm-granite/granite-4.0-tiny-preview": {**GRANITE_TINY, "vocab_size": 49160, "num_local_experts": 62},
+    "ibm-granite/granite-4.0-h-tiny": {**GRANITE_TINY, "vocab_size": 100352, "num_local_experts": 64},
+    "ibm-granite/granite-4.0-h-small": {
+        **GRANITE,
+        "hidden_size": 4096,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "intermediate_size": 768,
+        "num_local_experts": 72,
+        "num_experts_per_tok": 10,
+        "shared_intermediate_size": 1536,
+        "mamba_n_heads": 128,
+        "vocab_size": 100352,
+    },
+}
+
+
 def check_catalogue() -> dict[str, int]:
     """Counts of the real classes by hub id; prints every difference."""
     counts: dict[str, int] = {}
     for record in models().values():
         shape = record.architecture
-        if shape.family in NO_CLASS or shape.mixer or (shape.family == "mpt" and shape.learned_positions):
+        if shape.family in NO_CLASS:
             continue
-        real, full = count(shape.family, config_of(shape))
+        config = HYBRIDS[record.id] if shape.mixer else config_of(shape)
+        real, full = count(shape.family, config)
         counts[record.id] = real
         computed = total_parameters(architecture=shape)
         if computed != real:
             print(f"{record.id}: computed {computed:,}, class {real:,} ({computed - real:+,})")
         read = replace(architecture_of({**full, "model_type": shape.family}, file=""), id=shape.id)
         if read != shape:
-            odd = [name for name in vars(shape) if vars(shape)[name] != vars(read).get(name)]
+            names = [entry.name for entry in fields(shape)]
+            odd = [name for name in names if getattr(shape, name) != getattr(read, name)]
             print(f"{record.id}: reader differs in {[(n, getattr(shape, n), getattr(read, n)) for n in odd]}")
     print(f"{len(counts)} of {len(models())} rows compared with transformers {transformers.__version__}")
     return counts
@@ -465,9 +567,13 @@ def main() -> None:
     counts = check_catalogue()
     if "--write" in sys.argv[1:]:
         DATA.mkdir(exist_ok=True)
-        for name, content in (("small_configs", cases), ("class_counts", counts)):
-            text = json.dumps({"transformers": transformers.__version__, name: content}, indent=0)
-            (DATA / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        version = json.dumps(transformers.__version__)
+        rows = ",\n".join(json.dumps(case) for case in cases)
+        text = f'{{"transformers": {version}, "small_configs": [\n{rows}\n]}}\n'
+        (DATA / "small_configs.json").write_text(text, encoding="utf-8")
+        rows = ",\n".join(f"{json.dumps(id)}: {real}" for id, real in counts.items())
+        text = f'{{"transformers": {version}, "class_counts": {{\n{rows}\n}}}}\n'
+        (DATA / "class_counts.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

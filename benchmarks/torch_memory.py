@@ -114,6 +114,22 @@ CASES = [
     lora("pythia-410m", 16, 512),
     full("llama-3.2-1b", 1, 2048, attention="eager"),
     lora("qwen2.5-0.5b", 8, 256),
+    full("llama-mid", 3, 1536),
+    lora("llama-mid", 6, 768, targets="all", rank=8),
+    lora("qwen2-mid", 2, 3072),
+    full("qwen2-mid", 5, 640, recompute=True),
+    full("qwen3-mid", 1, 1024),
+    lora("qwen3-mid", 3, 1280, recompute=True, targets="all", rank=48),
+    lora("mistral-mid", 2, 2560, targets="q k v o", rank=128),
+    full("mistral-mid", 8, 1024, recompute=True),
+    lora("gemma-mid", 4, 1024, targets="all"),
+    full("gemma-mid", 3, 900),
+    full("phi3-mid", 2, 1800),
+    lora("phi3-mid", 8, 1024, recompute=True, targets="all"),
+    lora("olmo2-mid", 6, 700, targets="gate up down"),
+    full("olmo2-mid", 12, 512, recompute=True),
+    full("pythia-mid", 4, 1100),
+    lora("pythia-mid", 7, 900, targets="q v", rank=256),
 ]
 
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from datetime import date
 from functools import partial
+from typing import get_args
 
 from estimator import costs
 from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
-from estimator.models import ModelRecord
 from estimator.numbers import GB
 from estimator.ownership import ArmSpec
 from estimator.parameters import total_parameters
-from estimator.result import RuledOut, TrainingOption
+from estimator.result import TrainingOption
 from estimator.run import DTYPE_BYTES
 from estimator.scenario import Scenario, Workload
 from estimator.search import speed_row
 from estimator.serving_search import ServingChoice
-from pricing import ApiModel, HostedOffer, api_model, api_models, hosted_finetuning
+from pricing import ApiModel, api_model, api_models
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 STYLES = ("zero-shot", "few-shot", "retrieval")
 BASELINE_TIERS = ("nano", "mid", "frontier")
 STORED_BYTES_PER_PARAMETER = DTYPE_BYTES["bf16"]
+
+
+def status_of(text: str) -> Status:
+    """The status of a price row as that of an assumption."""
+    return next(status for status in get_args(Status) if status == text)
 
 
 def own(name: str, label: str, base: float, unit: str, *, status: Status, source: str, checked: str) -> Assumption:
@@ -110,8 +115,8 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
             "GPU for training",
             option.usd_per_gpu_hour,
             "USD/GPU-hour",
-            status="published",
-            source=offer,
+            status=status_of(option.price_status),
+            source=f"{offer}: {option.price_source}",
             checked=seen,
         ),
         own(
@@ -143,20 +148,7 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             source=model,
             checked=seen,
         ),
-        Assumption(
-            name="serving_speed_ratio",
-            label="serving speed over the model's estimate",
-            base=1.0,
-            low=min(choice.low_factor, 1.0),
-            high=max(choice.high_factor, 1.0),
-            unit="ratio",
-            status="fitted",
-            source="errors of the serving model on runs it had not seen",
-            checked="2026-11-21",
-            shape="lognormal",
-            minimum=0.01,
-            maximum=100.0,
-        ),
+        serving_speed_row(choice.low_factor, choice.high_factor),
         own(
             "serving_gpus_per_replica",
             "GPUs of a replica",
@@ -171,7 +163,7 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             "GPUs billed together",
             choice.gpus_per_instance,
             "GPU",
-            status="published",
+            status=status_of(option.price_status),
             source=offer,
             checked=seen,
         ),
@@ -180,8 +172,8 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             "GPU for serving",
             option.usd_per_gpu_hour,
             "USD/GPU-hour",
-            status="published",
-            source=offer,
+            status=status_of(option.price_status),
+            source=f"{offer}: {option.price_source}",
             checked=seen,
         ),
         own(
@@ -193,6 +185,24 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             source="parameters x 2 bytes",
             checked=seen,
         ),
+    )
+
+
+def serving_speed_row(low_factor: float, high_factor: float) -> Assumption:
+    """The spread of the serving model, as an assumption that can be drawn."""
+    return Assumption(
+        name="serving_speed_ratio",
+        label="serving speed over the model's estimate",
+        base=1.0,
+        low=min(low_factor, 1.0),
+        high=max(high_factor, 1.0),
+        unit="ratio",
+        status="fitted",
+        source="errors of the serving model on runs it had not seen",
+        checked="2026-11-21",
+        shape="lognormal",
+        minimum=0.01,
+        maximum=100.0,
     )
 
 
@@ -258,7 +268,6 @@ def _token_prices(row: ApiModel) -> tuple[Assumption, ...]:
     batch_out = row.batch_output_usd_per_million_tokens
     total = plain + row.output_usd_per_million_tokens
     ratio = (batch_in + batch_out) / total if batch_in is not None and batch_out is not None else 1.0
-    status: Status = "published" if row.status == "published" else "guess"
     unit = "USD/million tokens"
     prices = (
         ("input_price", "input tokens", plain, unit),
@@ -268,75 +277,8 @@ def _token_prices(row: ApiModel) -> tuple[Assumption, ...]:
         ("batch_price_ratio", "batch price over standard price", ratio, "ratio"),
     )
     return tuple(
-        own(name, label, value, unit, status=status, source=row.source, checked=row.seen.isoformat())
-        for name, label, value, unit in prices
-    )
-
-
-# Hosted fine-tuning
-
-
-def hosted_arms(
-    *, scenario: Scenario, architecture: Architecture, record: ModelRecord | None, horizon_end: date
-) -> tuple[list[ArmSpec], list[RuledOut]]:
-    """Hosted services that tune this model and bill its tokens, and those that were ruled out with the reason."""
-    arms: list[ArmSpec] = []
-    ruled_out: list[RuledOut] = []
-    parameters = total_parameters(architecture=architecture)
-    for row in hosted_finetuning(as_of=scenario.as_of):
-        if row.objective != "sft" or not row.covers(base_model=record.id if record else "", parameters=parameters):
-            continue
-        what = f"Hosted: {row.provider_label}, {row.model} ({row.method})"
-        reason = _hosted_obstacle(row, scenario.as_of, horizon_end)
-        if reason:
-            ruled_out.append(RuledOut(what=what, reason=reason))
-            continue
-        arms.append(
-            ArmSpec(
-                id=f"hosted:{row.provider}:{row.model}:{row.method}",
-                label=f"Hosted {row.method}, {row.provider_label}",
-                kind="hosted",
-                style="tuned",
-                lines=costs.hosted_lines,
-                parameters=_hosted_prices(row),
-                notes=(row.billing_rule,) if row.billing_rule else (),
-            )
+        own(
+            name, label, value, unit, status=status_of(row.status), source=row.source, checked=row.seen.isoformat()
         )
-    return arms, ruled_out
-
-
-def _hosted_obstacle(row: HostedOffer, as_of: date, horizon_end: date) -> str:
-    if row.available_until is not None and row.available_until < horizon_end:
-        return f"tuned models stop answering after {row.available_until.isoformat()}, inside the horizon"
-    if row.new_jobs_until is not None and row.new_jobs_until < horizon_end:
-        return f"no new jobs after {row.new_jobs_until.isoformat()}: retrains would be impossible"
-    if row.new_customers_until is not None and row.new_customers_until < as_of:
-        return f"closed to new customers since {row.new_customers_until.isoformat()}"
-    if row.train_usd_per_million_tokens is None:
-        return "bills training by the hour, which is not modelled"
-    if row.serving != "per-token":
-        return f"the tuned model is served as '{row.serving}', not per token: compare with self-hosting"
-    if row.serve_input_usd_per_million_tokens is None or row.serve_output_usd_per_million_tokens is None:
-        return "no price known for the tokens of the tuned model"
-    return ""
-
-
-def _hosted_prices(row: HostedOffer) -> tuple[Assumption, ...]:
-    status: Status = "published" if row.status == "published" else "guess"
-    plain = row.serve_input_usd_per_million_tokens or 0.0
-    cached = row.serve_cached_input_usd_per_million_tokens
-    unit = "USD/million tokens"
-    prices = (
-        ("train_price", "training tokens", row.train_usd_per_million_tokens or 0.0, unit),
-        ("train_minimum_usd", "least charge of a job", row.minimum_usd or 0.0, "USD"),
-        ("input_price", "input tokens", plain, unit),
-        ("cached_input_price", "input tokens read from the cache", plain if cached is None else cached, unit),
-        ("cache_write_price", "input tokens written to the cache", plain, unit),
-        ("output_price", "output tokens", row.serve_output_usd_per_million_tokens or 0.0, unit),
-        ("batch_price_ratio", "batch price over standard price", 1.0, "ratio"),
-        ("hosting_usd_per_hour", "hosting fee", row.hosting_usd_per_hour or 0.0, "USD/hour"),
-    )
-    return tuple(
-        own(name, label, value, unit, status=status, source=row.source, checked=row.seen.isoformat())
         for name, label, value, unit in prices
     )

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from estimator.errors import InputError, UnknownNameError
 
-Status = Literal["user", "measured", "published", "fitted", "computed", "guess"]
+Status = Literal["user", "measured", "published", "secondary", "recalled", "fitted", "computed", "guess"]
 Shape = Literal["normal", "lognormal", "logitnormal", "fixed"]
 
 FILES = ("economics.toml", "memory.toml", "speed.toml", "serving.toml")
@@ -27,7 +27,8 @@ class Assumption:
         label: a few words for people.
         base, low, high: central value and its P10 and P90, in ``unit``.
         unit: written unit ("USD/hour", "fraction", "bytes").
-        status: user, measured, published, fitted, computed or guess.
+        status: user, measured, published (read at the source), secondary (read where it is quoted), recalled
+            (not read again), fitted, computed or guess.
         source: where the number comes from.
         checked: ISO date of the last look at the source.
         shape: the scale on which draws are normal around the base (linear, log or logit), with a spread of its

@@ -297,14 +297,9 @@ def ready_made_lines(x: Parameters) -> list[Line]:
     ]
 
 
-def hosted_lines(x: Parameters) -> list[Line]:
-    """Tuning through a hosted service, billed per training token, and calling the tuned model there.
-
-    Static prompt tokens that tuning makes needless are dropped; the hosting fee runs whether used or not.
-    """
+def hosted_training_lines(x: Parameters) -> list[Line]:
+    """Rows, pilot, experiments, production run and retrains through a service billed per training token."""
     epochs = x["epochs"] * x["early_stopping_fraction"]
-    static = x["input_tokens"] * x["static_input_fraction"] * (1 - x["prompt_saving_fraction"])
-    dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
     price = x["train_price"]
 
     def billed(rows: Value, runs: Value) -> Value:
@@ -319,18 +314,41 @@ def hosted_lines(x: Parameters) -> list[Line]:
     retrain = (billed(grown, 1) + billed(grown * x["experiment_fraction"], x["retrain_experiments"])) / (
         1 - x["failed_run_fraction"]
     )
+    unit = "million tokens"
     return [
         *data_lines(x),
-        _once("pilot", "pilot run", "million tokens", pilot, price),
-        _once("experiments", "experiments", "million tokens", trials, price),
-        _once("training", "production run", "million tokens", full, price),
-        _once("training", "failed and repeated runs", "million tokens", (pilot + full + trials) * again, price),
+        _once("pilot", "pilot run", unit, pilot, price),
+        _once("experiments", "experiments", unit, trials, price),
+        _once("training", "production run", unit, full, price),
+        _once("training", "failed and repeated runs", unit, (pilot + full + trials) * again, price),
         release_evaluation(x, timing="once", group="evaluation"),
         *tuning_people_lines(x),
         *retrain_lines(x),
-        _retrain("retrains", "runs and experiments of retrains", "million tokens", retrain, price),
+        _retrain("retrains", "runs and experiments of retrains", unit, retrain, price),
+    ]
+
+
+def hosted_lines(x: Parameters) -> list[Line]:
+    """Hosted tuning, and calling the tuned model there per token.
+
+    Static prompt tokens that tuning makes needless are dropped; the hosting fee runs whether used or not.
+    """
+    static = x["input_tokens"] * x["static_input_fraction"] * (1 - x["prompt_saving_fraction"])
+    dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
+    return [
+        *hosted_training_lines(x),
         *api_request_lines(x, static_tokens=static, dynamic_tokens=dynamic, price_factor=1.0),
         _monthly("serving", "hosting fee", "hour", HOURS_PER_MONTH, x["hosting_usd_per_hour"]),
+        *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
+    ]
+
+
+def dedicated_lines(x: Parameters) -> list[Line]:
+    """Hosted tuning, and serving on the service's dedicated endpoints, billed per GPU-hour while they are up."""
+    hours = replicas(x) * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    return [
+        *hosted_training_lines(x),
+        _monthly("serving", "GPU-hours of endpoints", "GPU-hour", hours, x["hosting_usd_per_hour"]),
         *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
     ]
 

@@ -99,11 +99,11 @@ def _gemma4(v: Values) -> Fields:
     default = ["full_attention" if (layer + 1) % 6 == 0 else LOCAL[0] for layer in range(fields["layers"])]
     local = sum(name in LOCAL for name in (named or default)[:-1])
     shared = v.flag("attention_k_eq_v", False)
+    wide = v.section("per_layer_config").first_section()
+    kv_heads = v.whole("num_global_key_value_heads", default=fields["kv_heads"]) if shared else fields["kv_heads"]
     other = GlobalAttention(
-        head_dim=v.whole("global_head_dim", default=512),
-        kv_heads=v.whole(
-            "num_global_key_value_heads" if shared else "num_key_value_heads", default=fields["kv_heads"]
-        ),
+        head_dim=wide.whole("head_dim", default=v.whole("global_head_dim", default=512)),
+        kv_heads=wide.whole("num_key_value_heads", default=kv_heads),
         keys_are_values=shared,
     )
     return {

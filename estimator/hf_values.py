@@ -61,6 +61,10 @@ class Values:
         nested.where = f"{self.where} {key}"
         return nested
 
+    def first_section(self) -> Values:
+        """The first nested object of this one, empty where there is none."""
+        return self.section(next(iter(self.raw), ""))
+
     def names(self, key: str, count: int) -> Sequence[str] | None:
         """A list of ``count`` names, one a layer, or None where it is absent."""
         value = self.raw.get(key)

@@ -14,6 +14,15 @@ from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
 from pricing import Offer, offers, providers
 
+DEFAULT_VENDORS = ("nvidia", "amd")
+STACK_VENDORS = {
+    "optimum-habana": ("intel",),
+    "megatron": ("nvidia",),
+    "nemo-automodel": ("nvidia",),
+    "llm-foundry": ("nvidia",),
+}
+"""Makers whose cards a training stack runs on; no stack for TPU or Trainium is modelled."""
+
 LARGEST_MACHINE = 16.0
 """Cards of the largest single machine; a node with more of them is a rack or a pod of machines."""
 
@@ -77,6 +86,11 @@ def price_of(offer: Offer, purchase: Purchase) -> float | None:
 def market(*, scenario: Scenario) -> Market:
     """The offers that the scenario's accelerators, providers, regions and kind of purchase leave.
 
+    Marketplaces rent out strangers' machines, at prices that move daily and are often the floor of a range:
+    they count only where the scenario asks for them or names one. Cards without bf16 (Volta, Turing) train
+    in fp16, in which most models of today overflow sooner or later: they count only where the scenario names
+    them. Cards that the training stack does not run on never count (``STACK_VENDORS``).
+
     Raises:
         UnknownNameError: a provider, region or accelerator that no table has.
         NothingFitsError: known names whose combination nobody offers.
@@ -84,13 +98,17 @@ def market(*, scenario: Scenario) -> Market:
     every = offers(as_of=scenario.as_of)
     _check_names(scenario, every)
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
+    vendors = STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)
+    runs = {name for name, record in accelerators().items() if record.vendor in vendors}
+    modern = {name for name in runs if np.all(accelerators()[name].accelerator.bf16_flop_per_s > 0)}
     kept = [
         (offer, price)
         for offer in every
         if (price := price_of(offer, scenario.purchase)) is not None
-        and (not wanted_gpus or offer.gpu in wanted_gpus)
+        and offer.gpu in (wanted_gpus & runs if wanted_gpus else modern)
         and (not scenario.providers or offer.provider in scenario.providers)
         and (not scenario.regions or offer.region in scenario.regions)
+        and (scenario.marketplaces or offer.kind != "marketplace" or offer.provider in scenario.providers)
     ]
     if not kept:
         raise NothingFitsError(_nothing_offered(scenario, every))
@@ -129,6 +147,13 @@ def _nothing_offered(scenario: Scenario, every: Sequence[Offer]) -> str:
         if names
     ]
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
+    strange = sorted(
+        gpu
+        for gpu in wanted_gpus
+        if accelerators()[gpu].vendor not in STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)
+    )
+    if strange:
+        return f"the stack {scenario.stack} does not run on {', '.join(strange)}. Choose another --stack or --gpu."
     elsewhere = sorted(
         {offer.provider for offer in every if offer.gpu in wanted_gpus and price_of(offer, scenario.purchase)}
     )

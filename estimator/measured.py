@@ -27,7 +27,6 @@ SHIPPED = ("memory", "speed")
 GENERIC_ACCELERATOR = "a100-80gb-sxm"
 MEMORY_KINDS = ("allocated", "reserved", "active", "nvidia-smi", "unknown")
 
-_HF_STACKS = ("hf", "hf-lean", "hf-fused", "axolotl", "optimum-habana")
 _ADAPT_ALL = ("hf-fused", "axolotl", "megatron", "nemo-automodel", "xtuner")
 _KEEP_ALL = ("litgpt", "internevo", "llm-foundry", "fms-fsdp", "optimum-habana")
 _SELECTIVE = ("torchtitan", "megatron", "nemo-automodel")
@@ -71,8 +70,7 @@ def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
     """What a row that does not say otherwise is taken to have used.
 
     Recompute: none in litgpt, InternEvo, LLM Foundry, FMS-FSDP and Optimum Habana, selective in torchtitan,
-    Megatron and NeMo AutoModel, full elsewhere. Autocast: yes in the Transformers family (its trainers run
-    bf16 under autocast), no elsewhere. Adapters: rank 8 on q and v (PEFT, litgpt, torchtune), rank 16 on all
+    Megatron and NeMo AutoModel, full elsewhere. Autocast: only in axolotl, whose recipes set it. Adapters: rank 8 on q and v (PEFT, litgpt, torchtune), rank 16 on all
     modules where the stack's recipes do so. Several accelerators: full fine-tuning fully sharded, adapters
     data parallel. Loss: the stack's own.
     """
@@ -80,7 +78,7 @@ def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
     several = "fsdp" if method == "full" else "ddp"
     return {
         "recompute": "none" if stack in _KEEP_ALL else "selective" if stack in _SELECTIVE else "full",
-        "autocast": "yes" if stack in _HF_STACKS else "no",
+        "autocast": "yes" if stack == "axolotl" else "no",
         "quantization": "nf4" if method == "qlora" else "",
         "weights_dtype": "bf16",
         "compute_dtype": "bf16",
@@ -250,4 +248,3 @@ def _value(text: str, column: str) -> float:
     if not (math.isfinite(value) and value > 0.0):
         raise InputError(f"{column} = {text} must be a positive number.")
     return value
-

@@ -109,11 +109,15 @@ def read_rows(path: Path) -> tuple[ModelRecord, ...]:
                 f"{', '.join(COLUMNS)}."
             )
         records = tuple(_records(path.name, lines))
-    seen: set[str] = set()
+    owners: dict[str, str] = {}
     for record in records:
-        if record.id.casefold() in seen:
-            raise InputError(f"{path.name}: id {record.id} stands twice; keep one row.")
-        seen.add(record.id.casefold())
+        for name in (record.id, *record.aliases):
+            owner = owners.setdefault(name.casefold(), record.id)
+            if owner != record.id or (name == record.id and name in record.aliases):
+                raise InputError(f"{path.name}: {name} stands for {owner} and for {record.id}; keep one.")
+    if len({record.id.casefold() for record in records}) != len(records):
+        twice = next(record.id for record in records if sum(r.id == record.id for r in records) > 1)
+        raise InputError(f"{path.name}: id {twice} stands twice; keep one row.")
     return records
 
 

@@ -1,24 +1,26 @@
 """The model catalogue, and the rule by which the name that a person types becomes an architecture.
 
-What is typed is tried in this order, without regard to case; the first that matches decides:
+What is typed is tried in this order, without regard to case; the first step that matches decides:
 
-1. a path: it ends in ``.json`` or is a directory. Its ``config.json`` is read (`estimator.hf_config`).
-2. a short name of ``data/model_names.csv`` (``7b``, ``mistral``, ``llama-3``), each row with its reason. A bare
-   size means a dense model of that size whose licence allows commercial use without conditions and whose
-   download is not gated, the one most used as a base for fine-tuning; where the catalogue has none, the most
-   used one of that size. Such names stand for what is common, never for an average.
-3. a hub id, or an alias of a row.
-4. a hub id without its organisation, or under another organisation (mirrors keep the name).
-5. the same without the words that mark a variant of the same shape (``base``, ``hf``, ``instruct``, ``chat``,
-   ``it``), so that a tuned variant finds the shape of its base.
+1. a path: it ends in ``.json`` or is a directory with a ``config.json``, which `estimator.hf_config` reads;
+2. a hub id, or an alias of a row;
+3. a short name of ``data/model_names.csv`` (``7b``, ``mistral``, ``llama-3``), each row with its reason;
+4. a hub id without its organisation, or under another one (mirrors keep the name);
+5. either of these without the words that mark a variant of the same shape (``base``, ``hf``, ``instruct``,
+   ``chat``, ``it``) and without separators, so that ``llama3-8b-instruct`` finds Meta-Llama-3-8B.
 
-A name that fits several rows at its step is refused with the candidates.
+A bare size means a dense model of that size whose licence allows commercial use without conditions and whose
+download is not gated, the one most used as a base for fine-tuning: a plan must not rest on a licence that the
+reader has not seen. Where the catalogue has none, it is the most used model of that size. A family without a
+size means its usual base of 7 to 9 billion parameters, or the size named in the row's reason. The answer
+always says which model was taken and why. A name that fits several rows at its step is refused with the
+candidates.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,13 +28,12 @@ from types import MappingProxyType
 
 from estimator.architecture import Architecture
 from estimator.errors import InputError, UnknownNameError
-from estimator.hf_config import read_config
 from estimator.model_rows import ModelRecord, read_rows
 
 __all__ = ["ModelRecord", "ResolvedModel", "ShortName", "models", "resolve_model", "short_names"]
 
 DATA = Path(__file__).parent / "data"
-VARIANT_WORDS = frozenset({"base", "hf", "instruct", "chat", "it", "text", "pt", "sft", "dpo"})
+VARIANT_WORDS = frozenset({"base", "chat", "hf", "instruct", "it", "meta", "pt", "text"})
 HINT = "`ftcost models` lists them; a path to a config.json works too."
 
 
@@ -99,77 +100,87 @@ def resolve_model(text: str) -> ResolvedModel:
     if not name:
         raise InputError(f"the model name is empty. {HINT}")
     path = Path(name).expanduser()
-    if name.endswith(".json") or path.is_dir():
-        architecture = read_config(path)
-        return ResolvedModel(
-            architecture=architecture,
-            record=None,
-            how=f"{name} is read as a Hugging Face configuration of family {architecture.family}.",
-        )
-    folded = name.casefold()
-    short = short_names().get(folded)
-    if short:
-        return _resolved(models()[short.id], f"{name!r} is short for {short.id}: {short.reason}.")
-    for rule, index, key in (
-        ("by its hub id", _by_id(), folded),
-        ("by an alias", _by_alias(), folded),
-        ("by its name without the organisation", _by_name(), _name_key(folded)),
-        (
-            "by its name; variants such as instruct share the shape of their base",
-            _by_base(),
-            _base_key(folded),
-        ),
+    if name.casefold().endswith(".json") or (path / "config.json").is_file():
+        return _from_file(name, path)
+    key = name.casefold()
+    for how, index, wanted in (
+        ("by its hub id", _by_id(), key),
+        ("by an alias", _by_alias(), key),
+        ("", _by_short_name(), key),
+        ("by its name without the organisation", _by_name(), key.rpartition("/")[2]),
+        ("by its name; tuned variants share the shape of their base", _by_base(), _base(key)),
+        ("", _by_short_base(), _base(key)),
     ):
-        ids = index.get(key, ())
+        ids = index.get(wanted, ())
         if len(ids) > 1:
             raise InputError(f"model {name!r} is ambiguous: {', '.join(ids)}. Type one of these in full.")
         if ids:
-            return _resolved(models()[ids[0]], f"{name!r} is {ids[0]}, {rule}.")
+            record = models()[ids[0]]
+            reason = f"{name!r} is {record.id}, {how}." if how else _short_reason(name, record.id, wanted)
+            return ResolvedModel(architecture=record.architecture, record=record, how=reason)
+    if path.is_dir():
+        return _from_file(name, path)
     known = {*models(), *short_names(), *(id.rpartition("/")[2] for id in models())}
     raise UnknownNameError("model", name, known, hint=HINT)
 
 
-def _resolved(record: ModelRecord, how: str) -> ResolvedModel:
-    return ResolvedModel(architecture=record.architecture, record=record, how=how)
+def _from_file(name: str, path: Path) -> ResolvedModel:
+    from estimator.hf_config import read_config
+
+    architecture = read_config(path)
+    how = f"{name} is a Hugging Face configuration of family {architecture.family}."
+    return ResolvedModel(architecture=architecture, record=None, how=how)
 
 
-def _name_key(folded: str) -> str:
-    return folded.rpartition("/")[2].replace("_", "-").replace(" ", "-")
+def _short_reason(name: str, id: str, wanted: str) -> str:
+    reason = next(short.reason for short in short_names().values() if wanted in (short.name, _base(short.name)))
+    return f"{name!r} is short for {id}: {reason}."
 
 
-def _base_key(folded: str) -> str:
-    return "-".join(word for word in _name_key(folded).split("-") if word not in VARIANT_WORDS)
+def _base(key: str) -> str:
+    """The name without organisation, variant words and separators."""
+    words = key.rpartition("/")[2].replace("_", "-").replace(" ", "-").split("-")
+    return "".join(word for word in words if word not in VARIANT_WORDS)
 
 
-def _index(keys: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+Index = Mapping[str, tuple[str, ...]]
+
+
+def _index(names: Iterable[tuple[str, str]]) -> Index:
     found: dict[str, tuple[str, ...]] = {}
-    for id, names in keys.items():
-        for name in names:
-            if id not in found.get(name, ()):
-                found[name] = (*found.get(name, ()), id)
+    for name, id in names:
+        ids = found.get(name, ())
+        found[name] = ids if id in ids else (*ids, id)
     return found
 
 
 @cache
-def _by_id() -> Mapping[str, tuple[str, ...]]:
-    return _index({id: (id.casefold(),) for id in models()})
+def _by_id() -> Index:
+    return _index((id.casefold(), id) for id in models())
 
 
 @cache
-def _by_alias() -> Mapping[str, tuple[str, ...]]:
-    return _index({id: tuple(map(str.casefold, record.aliases)) for id, record in models().items()})
+def _by_alias() -> Index:
+    return _index((alias.casefold(), id) for id, record in models().items() for alias in record.aliases)
 
 
 @cache
-def _by_name() -> Mapping[str, tuple[str, ...]]:
-    return _index({id: (_name_key(id.casefold()),) for id in models()})
+def _by_short_name() -> Index:
+    return _index((short.name, short.id) for short in short_names().values())
 
 
 @cache
-def _by_base() -> Mapping[str, tuple[str, ...]]:
+def _by_name() -> Index:
+    return _index((id.casefold().rpartition("/")[2], id) for id in models())
+
+
+@cache
+def _by_base() -> Index:
     return _index(
-        {
-            id: tuple(_base_key(name.casefold()) for name in (id, *record.aliases))
-            for id, record in models().items()
-        }
+        (_base(name.casefold()), id) for id, record in models().items() for name in (id, *record.aliases)
     )
+
+
+@cache
+def _by_short_base() -> Index:
+    return _index((_base(short.name), short.id) for short in short_names().values())

@@ -11,9 +11,10 @@ import numpy as np
 
 from estimator.advice import Facts, advice
 from estimator.algebra import Value
-from estimator.arms import api_arms, baselines, hosted_arms, ready_made_arm, self_hosted_arm
-from estimator.breakeven import break_even
+from estimator.arms import api_arms, baselines, ready_made_arm, self_hosted_arm
+from estimator.breakeven import Volumes
 from estimator.errors import NothingFitsError
+from estimator.hosted import hosted_arms
 from estimator.market import Market, market
 from estimator.models import ResolvedModel, resolve_model
 from estimator.numbers import GIB, HOURS_PER_MONTH
@@ -40,7 +41,8 @@ from estimator.serving_search import ServingChoice, serving_choices
 from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
 
-BREAK_EVEN_DRAWS = 128
+TIE_FRACTION = 0.01
+"""Medians closer than this are a tie."""
 
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
@@ -84,9 +86,9 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choices)
     owned = _own(scenario, specs)
     by_id = {arm.id: arm for arm in owned.arms}
-    tuned = _cheapest(owned.arms, ("self-hosted", "hosted"))
-    rival = _cheapest(owned.arms, ("api", "ready-made"))
-    winner = _cheapest(owned.arms, ("api", "ready-made", "self-hosted", "hosted"))
+    tuned = _cheapest([arm for arm in owned.arms if arm.style == "tuned"])
+    rival = _cheapest([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
+    winner = _cheapest(owned.arms)
     crossings = _break_evens(scenario, owned, tuned)
     drivers: tuple[Sensitivity, ...] = ()
     if tuned and rival:
@@ -148,8 +150,7 @@ def _serving(
 ) -> tuple[tuple[ServingChoice, ...], tuple[ServingChoice, ...]]:
     """Replica types for the tuned model (shorter prompt) and for the model as it is (few-shot prompt)."""
     values = scenario.assumptions
-    saved = values["static_input_fraction"] * values["prompt_saving_fraction"]
-    prompts = values["input_tokens"] * (1 - saved), values["input_tokens"] + values["few_shot_tokens"]
+    prompts = _tuned_input_tokens(values), values["input_tokens"] + values["few_shot_tokens"]
     tuned, ready = (
         serving_choices(
             architecture=model.architecture,
@@ -161,6 +162,11 @@ def _serving(
         for tokens in prompts
     )
     return tuned, ready
+
+
+def _tuned_input_tokens(values: Mapping[str, float]) -> float:
+    """Input of a request to the tuned model: without the static tokens that tuning makes needless."""
+    return values["input_tokens"] * (1 - values["static_input_fraction"] * values["prompt_saving_fraction"])
 
 
 def _specs(
@@ -191,16 +197,16 @@ def _specs(
     if ready_choices:
         specs.append(ready_made_arm(choice=ready_choices[0], architecture=model.architecture))
     hosted, dropped = hosted_arms(
-        scenario=scenario, architecture=model.architecture, record=model.record, horizon_end=horizon_end
+        scenario=scenario,
+        architecture=model.architecture,
+        record=model.record,
+        horizon_end=horizon_end,
+        input_tokens=_tuned_input_tokens(scenario.assumptions),
     )
     ruled_out += dropped
-    if not hosted:
-        ruled_out.append(
-            RuledOut(
-                what="hosted fine-tuning",
-                reason="no service in the price table tunes and serves this model per token",
-            )
-        )
+    if not any(spec.style == "tuned" for spec in hosted):
+        reason = "no service in the price table tunes and serves this model"
+        ruled_out.append(RuledOut(what="hosted fine-tuning of this model", reason=reason))
     specs += hosted
     for row in baselines(scenario=scenario, horizon_end=horizon_end):
         specs += api_arms(model=row, horizon_end=horizon_end)
@@ -231,15 +237,23 @@ def _own(scenario: Scenario, specs: Sequence[ArmSpec]) -> Ownership:
 
 
 def _with_cheapest_hosted(specs: Sequence[ArmSpec], base: Mapping[str, Value]) -> list[ArmSpec]:
-    """All arms, but of the hosted services only the cheapest at base values."""
+    """All arms, but of the hosted services only the cheapest at base values: one open, one closed model.
 
-    def cost(spec: ArmSpec) -> tuple[float, str]:
+    A service whose prices were not read again comes after every other.
+    """
+
+    def cost(spec: ArmSpec) -> tuple[bool, float, str]:
         own = {row.name: row.base for row in spec.parameters}
-        return float(totals(spec=spec, shared=base, own=own).usd[0]), spec.id
+        recalled = any(row.status == "recalled" for row in spec.parameters)
+        return recalled, float(totals(spec=spec, shared=base, own=own).usd[0]), spec.id
 
     hosted = [spec for spec in specs if spec.kind == "hosted"]
-    best = min(hosted, key=cost) if hosted else None
-    return [spec for spec in specs if spec.kind != "hosted" or spec is best]
+    best = [
+        min(alike, key=cost)
+        for style in ("tuned", "closed model")
+        if (alike := [s for s in hosted if s.style == style])
+    ]
+    return [spec for spec in specs if spec.kind != "hosted" or spec in best]
 
 
 def _arm(
@@ -276,10 +290,18 @@ def base_requests(values: Mapping[str, float]) -> float:
     return float(np.sum(series["requests_in_month"]))
 
 
-def _cheapest(arms: Sequence[Arm], kinds: Sequence[str]) -> Arm | None:
-    """The arm of these kinds with the lowest median cost."""
-    among = [arm for arm in arms if arm.kind in kinds]
-    return min(among, key=lambda arm: (arm.total_usd.p50, arm.id)) if among else None
+def _cheapest(arms: Sequence[Arm]) -> Arm | None:
+    """The arm with the lowest median cost; among near ties the one that risks quality least.
+
+    LoRA comes before QLoRA (its base is not quantised) and both before full fine-tuning (less forgetting,
+    smaller artefacts); other near ties keep the order of the arms.
+    """
+    if not arms:
+        return None
+    lowest = min(arm.total_usd.p50 for arm in arms)
+    ties = [arm for arm in arms if arm.total_usd.p50 <= (1 + TIE_FRACTION) * lowest]
+    order = {f"self:{method}": place for place, method in enumerate(("lora", "qlora", "full"))}
+    return min(ties, key=lambda arm: (order.get(arm.id, len(order)), arm.total_usd.p50, arm.id))
 
 
 # Break-even, verdict
@@ -289,18 +311,10 @@ def _break_evens(scenario: Scenario, owned: Ownership, tuned: Arm | None) -> tup
     """Crossings of the best tuned arm with every API arm."""
     if tuned is None:
         return ()
-    drawn = draw(scenario.assumptions.rows, draws=BREAK_EVEN_DRAWS, seed=scenario.seed)
-    spec = owned.specs[tuned.id]
-    own = draw(spec.parameters, draws=BREAK_EVEN_DRAWS, seed=scenario.seed)
+    volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
+    here = volumes.curve(owned.specs[tuned.id])
     return tuple(
-        break_even(
-            tuned=spec,
-            rival=owned.specs[arm.id],
-            values=owned.values,
-            drawn=drawn,
-            tuned_drawn=own,
-            rival_drawn=draw(owned.specs[arm.id].parameters, draws=BREAK_EVEN_DRAWS, seed=scenario.seed),
-        )
+        volumes.break_even(tuned=here, rival=volumes.curve(owned.specs[arm.id]))
         for arm in owned.arms
         if arm.kind == "api"
     )
@@ -315,7 +329,7 @@ def _verdict(
     drivers: Sequence[Sensitivity],
 ) -> Verdict:
     months = f"{scenario.assumptions['horizon_months']:.0f} months"
-    headline = f"{winner.label}: {_range(winner.total_usd)} over {months}"
+    headline = f"{winner.label}: {_range(winner.total_usd)}, over {months}"
     reasons: list[str] = []
     flips: list[str] = []
     if tuned and rival:
@@ -345,7 +359,7 @@ def _verdict(
 
 
 def _range(usd: Estimate) -> str:
-    return f"{money(usd.p50)} ({money(usd.p10)} to {money(usd.p90)})"
+    return f"{money(usd.base)} at base assumptions, {money(usd.p10)} to {money(usd.p90)} in 80 % of the draws"
 
 
 def _largest_groups(arm: Arm) -> str:
@@ -429,7 +443,15 @@ def _prices(scenario: Scenario, arms: Sequence[Arm], options: Sequence[TrainingO
 
     for option in options:
         what = f"{option.gpu_label}, {option.instance}, {option.region}, {option.purchase}"
-        add(what, option.provider, option.usd_per_gpu_hour, "USD/GPU-hour", option.price_seen, "", "published")
+        add(
+            what,
+            option.provider,
+            option.usd_per_gpu_hour,
+            "USD/GPU-hour",
+            option.price_seen,
+            option.price_source,
+            option.price_status,
+        )
     for arm in arms:
         if arm.serving:
             serving = arm.serving
@@ -440,8 +462,8 @@ def _prices(scenario: Scenario, arms: Sequence[Arm], options: Sequence[TrainingO
                 serving.usd_per_gpu_hour,
                 "USD/GPU-hour",
                 serving.price_seen,
-                "",
-                "published",
+                serving.price_source,
+                serving.price_status,
             )
         if arm.kind in ("api", "hosted"):
             for row in arm.parameters:

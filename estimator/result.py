@@ -56,7 +56,7 @@ class TrainingOption:
 
     Attributes:
         roles: why it is listed: cheapest, fastest, smallest (of its method).
-        gpu, gpus, nodes_gpus_billed: card, cards used, cards paid for (whole instances).
+        gpu, gpus, gpus_billed: card, cards used, cards paid for (whole instances).
         memory_parts_bytes: at the peak, per card; sums to ``allocated_bytes``.
         device_bytes, limit_bytes: what the card shows as used, and what it offers.
         fits: yes, likely, risky or no, with the probability.
@@ -77,6 +77,8 @@ class TrainingOption:
     purchase: str
     usd_per_gpu_hour: float
     price_seen: date
+    price_source: str
+    price_status: str
     sharding: str
     micro_batch: int
     recompute: str
@@ -114,6 +116,8 @@ class ServingOption:
     instance: str
     usd_per_gpu_hour: float
     price_seen: date
+    price_source: str
+    price_status: str
     requests_per_s_per_replica: float
     output_tokens_per_s_per_gpu: float
     ttft_s: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from statistics import NormalDist
 
@@ -72,5 +72,15 @@ def draw(rows: Iterable[Assumption], *, draws: int, seed: int) -> dict[str, Arra
 
 def estimate(base: float, drawn: Array) -> Estimate:
     """Base value with the percentiles of the draws."""
-    p10, p50, p90 = np.percentile(drawn, [10, 50, 90])
-    return Estimate(base=float(base), p10=float(p10), p50=float(p50), p90=float(p90))
+    p10, p50, p90 = percentiles(drawn, (0.1, 0.5, 0.9))
+    return Estimate(base=float(base), p10=p10, p50=p50, p90=p90)
+
+
+def percentiles(drawn: Array, fractions: Sequence[float]) -> tuple[float, ...]:
+    """The draws at these ranks, without interpolation (so that infinite draws stay apart from finite ones).
+
+    >>> percentiles(np.array([3.0, 1.0, 2.0]), (0.5,))
+    (2.0,)
+    """
+    ordered = np.sort(np.ravel(drawn))
+    return tuple(float(ordered[round(fraction * (len(ordered) - 1))]) for fraction in fractions)

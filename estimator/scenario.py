@@ -47,6 +47,7 @@ class Scenario:
         methods: methods to consider.
         gpus: accelerator ids to consider; gpu_count fixes how many.
         providers, regions: where to rent.
+        marketplaces: also rent on marketplaces (hosts that are strangers' machines).
         purchase: on-demand or spot prices.
         baselines: API models to compare with, as provider/model; empty for one per price tier.
         budget_usd, deadline_hours: limits of one production run's cost and time.
@@ -62,6 +63,7 @@ class Scenario:
     gpu_count: int | None = None
     providers: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    marketplaces: bool = False
     purchase: Purchase = "on-demand"
     packing: bool = True
     lora_targets: tuple[str, ...] = ("q", "k", "v", "o", "gate", "up", "down")

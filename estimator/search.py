@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimator.accelerators import AcceleratorRecord, stack_accelerators
 from estimator.architecture import Architecture
@@ -24,6 +25,8 @@ from estimator.speed import speed
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 MICRO_BATCHES = (1, 2, 4, 8, 16, 32)
 ROLES = ("cheapest", "fastest", "smallest")
+FASTER_MATTERS_FRACTION = 0.1
+"""Times closer than this count as equally fast: the cheapest of them is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,21 +195,33 @@ def _block(
     )
 
 
+def _kept(block: Block, needed: float, scenario: Scenario) -> NDArray[np.bool_]:
+    """Candidates that fit their cards and keep within budget and deadline."""
+    kept = block.allowed & (block.fits_probability >= needed)
+    if scenario.budget_usd is not None:
+        kept = kept & (block.usd <= scenario.budget_usd)
+    if scenario.deadline_hours is not None:
+        kept = kept & (block.hours <= scenario.deadline_hours)
+    return np.asarray(kept)
+
+
 def _best(blocks: Sequence[Block], role: str, needed: float, scenario: Scenario) -> Found | None:
+    """The first candidate in the order of the role; the fastest is the cheapest of those nearly as fast."""
+    masks = [_kept(block, needed, scenario) for block in blocks]
+    times = [block.hours[mask].min() for block, mask in zip(blocks, masks, strict=True) if mask.any()]
+    if not times:
+        return None
+    within = (1 + FASTER_MATTERS_FRACTION) * min(times)
     best: tuple[tuple[float, ...], Found] | None = None
-    for block in blocks:
-        kept = block.allowed & (block.fits_probability >= needed)
-        if scenario.budget_usd is not None:
-            kept = kept & (block.usd <= scenario.budget_usd)
-        if scenario.deadline_hours is not None:
-            kept = kept & (block.hours <= scenario.deadline_hours)
+    for block, mask in zip(blocks, masks, strict=True):
+        kept = mask & (block.hours <= within) if role == "fastest" else mask
         if not kept.any():
             continue
         cards = np.broadcast_to(block.counts[None, :, None], block.usd.shape)
         bytes_all = cards * np.broadcast_to(block.run.accelerator.memory_bytes, block.usd.shape)
         order = {
             "cheapest": (block.usd, cards, block.hours),
-            "fastest": (block.hours, block.usd, cards),
+            "fastest": (block.usd, block.hours, cards),
             "smallest": (cards, bytes_all, block.usd),
         }[role]
         rows = np.flatnonzero(kept)
@@ -281,6 +296,8 @@ def option_of(
         purchase=scenario.purchase,
         usd_per_gpu_hour=price,
         price_seen=offer.seen,
+        price_source=offer.source,
+        price_status=offer.status,
         sharding=run.sharding,
         micro_batch=int(float(run.micro_batch)),
         recompute=run.recompute,

@@ -133,6 +133,8 @@ def _choice(
         instance=offer.instance,
         usd_per_gpu_hour=float(market.usd_per_gpu_hour[row]),
         price_seen=offer.seen,
+        price_source=offer.source,
+        price_status=offer.status,
         requests_per_s_per_replica=rate,
         output_tokens_per_s_per_gpu=at(answer.output_tokens_per_s_per_gpu),
         ttft_s=at(answer.ttft_s),

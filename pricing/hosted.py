@@ -48,6 +48,8 @@ class HostedOffer:
         serve_input_usd_per_million_tokens, serve_cached_input_usd_per_million_tokens,
             serve_output_usd_per_million_tokens: tokens of the tuned model.
         hosting_usd_per_hour: runs also when nothing is asked; for `serving` = dedicated per GPU.
+        hosting_gpu: accelerator of a dedicated endpoint, by its id in the accelerator catalogue; empty where
+            not known.
         storage_usd_per_month: for keeping one tuned model.
         serving: per-token, dedicated (rented GPUs), download (weights only) or unknown.
         billing_rule: which tokens count.
@@ -71,6 +73,7 @@ class HostedOffer:
     serve_cached_input_usd_per_million_tokens: float | None
     serve_output_usd_per_million_tokens: float | None
     hosting_usd_per_hour: float | None
+    hosting_gpu: str
     storage_usd_per_month: float | None
     serving: str
     billing_rule: str
@@ -128,6 +131,7 @@ _COLUMNS = {
     "serve_cached_input_usd_per_million_tokens": Column(_USD_PER_MILLION),
     "serve_output_usd_per_million_tokens": Column(_USD_PER_MILLION),
     "hosting_usd_per_hour": Column(number(0, 100, "USD per hour")),
+    "hosting_gpu": Column(),
     "storage_usd_per_month": Column(number(0, 100, "USD per month")),
     "serving": Column(choice(*SERVING), required=True),
     "billing_rule": Column(required=True),

@@ -3,77 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import Any
 
-from estimator.numbers import GIB
-from estimator.result import GROUPS, Arm, Plan, Sensitivity, TrainingOption
-from reports.style import (
-    ALERT,
-    FAINT,
-    FALL,
-    GROUP_COLOURS,
-    INK,
-    KIND_COLOURS,
-    KIND_LABELS,
-    PAPER,
-    PART_COLOURS,
-    RISE,
-    SOFT,
-    count,
-    duration,
-    gib,
-    money,
-    percent,
-    quantity,
+from estimator.result import GROUPS, Arm, Plan, Sensitivity
+from estimator.words import money, percent
+from reports.axes import (
+    arm_rows,
+    height_points,
+    left_room_points,
+    legend_above,
+    money_axis,
+    right_room_points,
+    whole_ticks,
 )
+from reports.style import ALERT, FALL, GROUP_COLOURS, INK, KIND_COLOURS, RISE, quantity
 from reports.text import fitted, spread, width, wrapped
 
 LINE_STYLES = {"zero-shot": "-", "few-shot": "--", "retrieval": ":", "tuned": "-"}
 LOG_FROM_RATIO = 40.0
-SMALL_PART = 0.01
-METHODS = {"full": "Full", "lora": "LoRA", "qlora": "QLoRA"}
-
-
-@contextmanager
-def drawing() -> Iterator[None]:
-    """Settings of every figure: the library's own defaults, so that a user's settings change no report."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {
-                "font.family": "DejaVu Sans",
-                "font.size": 8.0,
-                "text.parse_math": False,
-                "text.color": INK,
-                "axes.edgecolor": FAINT,
-                "axes.labelcolor": SOFT,
-                "axes.spines.top": False,
-                "axes.spines.right": False,
-                "axes.axisbelow": True,
-                "xtick.color": SOFT,
-                "ytick.color": SOFT,
-                "grid.color": "#e4e7ec",
-                "grid.linewidth": 0.6,
-                "pdf.fonttype": 42,
-                "figure.facecolor": PAPER,
-            }
-        )
-        yield
 
 
 def ranked(plan: Plan) -> list[Arm]:
     """Arms, cheapest first."""
     return sorted(plan.arms, key=lambda arm: (arm.total_usd.base, arm.id))
-
-
-def option_label(option: TrainingOption) -> str:
-    """A training option in a few words."""
-    sharding = "" if option.sharding == "none" else f", {option.sharding}"
-    return f"{METHODS[option.method]}: {option.gpus} × {option.gpu_label}{sharding}"
 
 
 def cost_over_time(axes: Any, plan: Plan) -> None:
@@ -102,8 +54,8 @@ def cost_over_time(axes: Any, plan: Plan) -> None:
     else:
         axes.set_ylim(0, high * 1.06)
     axes.set_xlim(0, months)
-    axes.xaxis.set_major_locator(_whole_ticks(8))
-    _money_axis(axes.yaxis, logarithmic=logarithmic)
+    axes.xaxis.set_major_locator(whole_ticks(8))
+    money_axis(axes.yaxis, logarithmic=logarithmic)
     axes.grid(axis="y")
     axes.tick_params(length=0)
     axes.set_xlabel("month (0 = what is spent before the first month)")
@@ -115,7 +67,7 @@ def _end_labels(
     axes: Any, plan: Plan, arms: Sequence[Arm], sums: Mapping[str, Sequence[float]], months: int
 ) -> None:
     size = 7.5
-    height, room = _height_points(axes), _right_room_points(axes)
+    height, room = height_points(axes), right_room_points(axes)
     place = axes.transData.transform
     bottom = axes.bbox.y0
     scale = height / axes.bbox.height
@@ -182,12 +134,12 @@ def options(axes: Any, plan: Plan, *, legend: bool = True) -> None:
             fontweight="bold" if arm.id == plan.verdict.arm else "normal",
         )
     axes.set_xlim(0, widest * 1.02)
-    _arm_rows(axes, plan, arms, low=-0.75)
-    _money_axis(axes.xaxis, logarithmic=False)
+    arm_rows(axes, plan, arms, low=-0.75)
+    money_axis(axes.xaxis, logarithmic=False)
     axes.grid(axis="x")
     axes.set_xlabel("USD over the horizon at the base values; line below a bar: 10th to 90th percentile")
     if legend:
-        _legend_above(axes, len(used))
+        legend_above(axes, len(used))
 
 
 def ranges(axes: Any, plan: Plan) -> None:
@@ -208,82 +160,10 @@ def ranges(axes: Any, plan: Plan) -> None:
             fontweight="bold" if arm.id == plan.verdict.arm else "normal",
         )
     axes.set_xlim(0, widest * 1.02)
-    _arm_rows(axes, plan, arms, low=-0.7)
-    _money_axis(axes.xaxis, logarithmic=False)
+    arm_rows(axes, plan, arms, low=-0.7)
+    money_axis(axes.xaxis, logarithmic=False)
     axes.grid(axis="x")
     axes.set_xlabel("USD over the horizon. Dot: base values, named; band: 10th to 90th percentile; stroke: median")
-
-
-def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
-    """Memory per card of every training option by part, against what the card offers."""
-    shown = list(listed)[::-1]
-    parts = merged_parts([option.memory_parts_bytes for option in shown], SMALL_PART)
-    names = list(parts[0])
-    axes.set_xlim(0, max(max(option.limit_bytes, option.device_bytes) for option in shown) / GIB * 1.03)
-    left = [0.0] * len(shown)
-    for index, name in enumerate(names):
-        sizes = [part[name] / GIB for part in parts]
-        axes.barh(range(len(shown)), sizes, left=left, height=0.5, color=_part_colour(name, index), label=name)
-        left = [a + b for a, b in zip(left, sizes, strict=True)]
-    outside = [max(o.device_bytes / GIB - a, 0.0) for o, a in zip(shown, left, strict=True)]
-    axes.barh(
-        range(len(shown)),
-        outside,
-        left=left,
-        height=0.5,
-        color=PAPER,
-        edgecolor=FAINT,
-        hatch="////",
-        linewidth=0.5,
-        label="allocator and driver",
-    )
-    for row, option in enumerate(shown):
-        limit, device = option.limit_bytes / GIB, option.device_bytes / GIB
-        over = device > limit
-        axes.plot([limit, limit], [row - 0.36, row + 0.36], color=ALERT if over else INK, linewidth=2.2)
-        axes.plot([device], [row + 0.31], "v", color=INK, markersize=4.5)
-        text = f"{gib(option.device_bytes)} of {gib(option.limit_bytes)} ({percent(device / limit)}); fits: {option.fits}"
-        axes.annotate(
-            text,
-            xy=(0, row),
-            xytext=(2, -0.36 * _row_points(axes, len(shown)) - 1.5),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-            color=ALERT if over else SOFT,
-        )
-    _option_rows(axes, shown)
-    axes.grid(axis="x")
-    axes.set_xlabel("GiB per card at the peak. ▼ device total; ┃ what the card offers".replace("┃", "|"))
-    _legend_above(axes, len(names) + 1)
-
-
-def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
-    """Where the time of one optimizer step goes, as shares."""
-    shown = list(listed)[::-1]
-    parts = merged_parts([option.step_parts_s for option in shown], SMALL_PART)
-    names = list(parts[0])
-    left = [0.0] * len(shown)
-    for index, name in enumerate(names):
-        shares = [part[name] / sum(part.values()) for part in parts]
-        axes.barh(range(len(shown)), shares, left=left, height=0.5, color=_part_colour(name, index), label=name)
-        left = [a + b for a, b in zip(left, shares, strict=True)]
-    for row, option in enumerate(shown):
-        axes.annotate(
-            f"{option.step_s:.3g} s a step, {count(option.tokens_per_s_per_gpu)} tokens/s/GPU, MFU"
-            f" {percent(option.mfu)}; whole run {duration(option.hours.base)}, {money(option.usd.base)}",
-            xy=(0, row),
-            xytext=(2, -0.36 * _row_points(axes, len(shown)) - 1.5),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-            color=SOFT,
-        )
-    _option_rows(axes, shown)
-    axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(lambda value, _: percent(value))
-    axes.set_xlabel("share of the time of one optimizer step")
-    _legend_above(axes, len(names))
 
 
 def tornado(axes: Any, plan: Plan, rows: Sequence[Sensitivity]) -> None:
@@ -310,14 +190,16 @@ def tornado(axes: Any, plan: Plan, rows: Sequence[Sensitivity]) -> None:
     axes.axvline(base, color=INK, linewidth=0.8)
     axes.axvline(0, color=ALERT, linewidth=1.0, linestyle="--")
     axes.set_yticks(range(len(shown)))
-    limit = _left_room_points(axes) - 8
+    limit = left_room_points(axes)
     axes.set_yticklabels(
-        ["\n".join(wrapped(f"{item.label} ({item.unit})", limit, 7, lines=2)) for item in shown], fontsize=7, color=INK
+        ["\n".join(wrapped(f"{item.label} ({item.unit})", limit, 7, lines=2)) for item in shown],
+        fontsize=7,
+        color=INK,
     )
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.tick_params(length=0)
     axes.grid(axis="x")
-    _money_axis(axes.xaxis, logarithmic=False)
+    money_axis(axes.xaxis, logarithmic=False)
     axes.set_xlabel("cost of tuning less cost of its rival, USD. Line: base; dashes: both cost the same")
 
 
@@ -331,43 +213,11 @@ def chances(axes: Any, plan: Plan, limit: int = 8) -> None:
             percent(share), xy=(share, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5
         )
     axes.set_xlim(0, 1.08)
-    _arm_rows(axes, plan, arms, low=-0.6)
+    arm_rows(axes, plan, arms, low=-0.6)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.xaxis.set_major_formatter(lambda value, _: percent(value))
     axes.grid(axis="x")
     axes.set_xlabel(f"share of {plan.scenario.draws:,} draws in which it costs least")
-
-
-def kind_legend(figure: Any, plan: Plan, *, x: float, y: float) -> None:
-    """Names the colours of the kinds of arm that the plan has, in one line from (x, y) of the figure."""
-    points = figure.get_figwidth() * 72
-    for kind, label in KIND_LABELS.items():
-        if any(arm.kind == kind for arm in plan.arms):
-            figure.text(x, y, "■", color=KIND_COLOURS[kind], fontsize=8, va="center")
-            figure.text(x + 11 / points, y, label, color=SOFT, fontsize=7.5, va="center")
-            x += (24 + width(label, 7.5)) / points
-
-
-def merged_parts(parts: Sequence[Mapping[str, float]], small: float) -> list[dict[str, float]]:
-    """Parts in one order, those that are small everywhere added up as "other"."""
-    names = list(dict.fromkeys(name for part in parts for name in part))
-    totals = [max(sum(part.values()), 1e-300) for part in parts]
-
-    def large(name: str) -> bool:
-        return any(part.get(name, 0.0) / total >= small for part, total in zip(parts, totals, strict=True))
-
-    kept = [name for name in names if large(name)]
-    found = []
-    for part in parts:
-        row = {name: part.get(name, 0.0) for name in kept}
-        if len(kept) < len(names):
-            row["other"] = sum(part.get(name, 0.0) for name in names if name not in kept)
-        found.append(row)
-    return found
-
-
-def _part_colour(name: str, index: int) -> str:
-    return "#dddddd" if name == "other" else PART_COLOURS[index % len(PART_COLOURS)]
 
 
 def _cumulative(values: Sequence[float]) -> list[float]:
@@ -376,79 +226,3 @@ def _cumulative(values: Sequence[float]) -> list[float]:
         total += value
         found.append(total)
     return found
-
-
-def _arm_rows(axes: Any, plan: Plan, arms: Sequence[Arm], *, low: float) -> None:
-    limit = _left_room_points(axes) - 8
-    axes.set_yticks(range(len(arms)))
-    labels = axes.set_yticklabels(
-        ["\n".join(wrapped(arm.label, limit, 7.5, bold=True, lines=2)) for arm in arms], fontsize=7.5
-    )
-    for label, arm in zip(labels, arms, strict=True):
-        label.set_color(KIND_COLOURS[arm.kind])
-        label.set_fontweight("bold" if arm.id == plan.verdict.arm else "normal")
-    axes.set_ylim(low, len(arms) - 0.35)
-    axes.tick_params(length=0)
-
-
-def _option_rows(axes: Any, shown: Sequence[TrainingOption]) -> None:
-    limit = _left_room_points(axes) - 8
-    axes.set_yticks(range(len(shown)))
-    axes.set_yticklabels(
-        [
-            "\n".join(
-                [*wrapped(option_label(option), limit, 7.5, lines=2), fitted(", ".join(option.roles), limit, 6.5)]
-            )
-            for option in shown
-        ],
-        fontsize=7.5,
-        color=INK,
-    )
-    axes.set_ylim(-0.62, len(shown) - 0.45)
-    axes.tick_params(length=0)
-
-
-def _legend_above(axes: Any, entries: int) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=min(entries, 5),
-        frameon=False,
-        fontsize=7,
-        handlelength=1.0,
-        handleheight=1.0,
-        handletextpad=0.5,
-        columnspacing=1.2,
-        borderaxespad=0.4,
-    )
-
-
-def _money_axis(axis: Any, *, logarithmic: bool) -> None:
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1.0, 3.0)) if logarithmic else MaxNLocator(6))
-    axis.set_major_formatter(lambda value, _: money(value))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _whole_ticks(most: int) -> Any:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(most, integer=True, steps=[1, 2, 3, 4, 6, 10])
-
-
-def _row_points(axes: Any, rows: int) -> float:
-    low, high = -0.62, rows - 0.45
-    return _height_points(axes) / (high - low)
-
-
-def _height_points(axes: Any) -> float:
-    return float(axes.get_position().height * axes.figure.get_figheight() * 72)
-
-
-def _left_room_points(axes: Any) -> float:
-    return float(axes.get_position().x0 * axes.figure.get_figwidth() * 72) - 12
-
-
-def _right_room_points(axes: Any) -> float:
-    return float((1 - axes.get_position().x1) * axes.figure.get_figwidth() * 72) - 12

@@ -132,6 +132,10 @@ def plan(
     region: Annotated[
         list[str] | None, _flag("--region", panel=TRAIN, help="Only these regions; repeatable.")
     ] = None,
+    marketplaces: Annotated[
+        bool,
+        _flag("--marketplaces/--no-marketplaces", panel=TRAIN, help="Also rent strangers' machines. [no]"),
+    ] = False,
     spot: Annotated[bool, _flag("--spot/--on-demand", panel=TRAIN, help="Kind of GPU price. [on-demand]")] = False,
     lora_rank: Annotated[
         float | None, _flag("--lora-rank", panel=TRAIN, help="Rank of the adapters. [16]")
@@ -248,6 +252,7 @@ def plan(
         providers=tuple(provider or ()),
         regions=tuple(region or ()),
         packing=packing,
+        marketplaces=marketplaces,
         baselines=tuple(baseline or ()),
     )
     answer = work_out(asked, command=shlex.join(["ftcost", *sys.argv[1:]]))

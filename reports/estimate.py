@@ -174,8 +174,8 @@ def show_estimate(*, run: Run, answer: Mapping[str, Any], console: Console) -> N
         f" {percent(going['hfu'])}."
     )
     console.print(
-        f"{flop['micro_batch_matmul_flop']:.4g} FLOP in matrix products per micro-batch;"
-        f" per token {flop['model_flop_per_token']:.4g} of the model, {flop['hardware_flop_per_token']:.4g} executed."
+        f"{flop['micro_batch_matmul_flop']:.4g} FLOP in matrix products per micro-batch; per token"
+        f" {flop['model_flop_per_token']:.4g} of the model, {flop['hardware_flop_per_token']:.4g} executed."
     )
 
 

@@ -1,8 +1,7 @@
-"""How numbers and concepts look, the same in every report: one format per kind of number, one colour per concept."""
+"""How numbers and concepts look in every report: one format per kind of number, one colour per concept."""
 
 from __future__ import annotations
 
-from estimator.advice import money as _money
 from estimator.numbers import GIB
 from estimator.result import GROUPS, ArmKind, Plan
 
@@ -67,15 +66,6 @@ RISE = "#bb5566"
 FALL = "#004488"
 
 
-def money(usd: float) -> str:
-    """Dollars with three significant digits.
-
-    >>> money(12345), money(-950.0)
-    ('$12.3k', '−$950')
-    """
-    return f"−{_money(-usd)}" if usd < 0 else _money(usd)
-
-
 def dollars(usd: float) -> str:
     """A price: two decimals, more where it is small.
 
@@ -104,24 +94,6 @@ def duration(hours: float) -> str:
     if hours < 1:
         return f"{60 * hours:.0f} min"
     return f"{hours:.1f} h" if hours < 100 else f"{hours / 24:,.1f} days"
-
-
-def percent(fraction: float) -> str:
-    """A share for people; what is above nothing never reads as nothing.
-
-    >>> percent(0.456), percent(0.002), percent(0.0)
-    ('46 %', '<1 %', '0 %')
-    """
-    return "<1 %" if 0 < fraction < 0.005 else f"{100 * fraction:.0f} %"
-
-
-def count(value: float) -> str:
-    """A whole number with three significant digits and separators.
-
-    >>> count(2180606.3), count(950)
-    ('2,180,000', '950')
-    """
-    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def quantity(value: float) -> str:

@@ -52,36 +52,37 @@ def _without_middle(text: str, kept: int) -> str:
 
 
 def wrapped(text: str, limit: float, size: float, *, bold: bool = False, lines: int = 0) -> list[str]:
-    """The text in lines of at most ``limit`` points; with ``lines``, at most so many, the rest left out.
+    """The text in lines of at most ``limit`` points; with ``lines``, at most so many, the rest shortened.
 
-    A word wider than a line is broken, so that a long name or address never leaves its box.
+    A word wider than a line is broken, after a joint such as a hyphen or slash where it has one, so that a long
+    name or address never leaves its box.
     """
     found: list[str] = []
-    line = ""
-    for word in _pieces(text, limit, size, bold):
-        joined = f"{line} {word}" if line else word
-        if line and width(joined, size, bold=bold) > limit:
-            found.append(line)
-            line = word
-        else:
-            line = joined
-    found.append(line)
-    if lines and len(found) > lines:
-        return [*found[: lines - 1], fitted(" ".join(found[lines - 1 :]), limit, size, bold=bold)]
-    return found
+    rest = " ".join(text.split())
+    while rest:
+        if lines and len(found) == lines - 1:
+            return [*found, fitted(rest, limit, size, bold=bold)]
+        kept = _line_length(rest, limit, size, bold)
+        found.append(rest[:kept].rstrip())
+        rest = rest[kept:].lstrip()
+    return found or [""]
 
 
-def _pieces(text: str, limit: float, size: float, bold: bool) -> list[str]:
-    pieces = []
-    for word in text.split():
-        while width(word, size, bold=bold) > limit and len(word) > 1:
-            kept = len(word) - 1
-            while kept > 1 and width(word[:kept], size, bold=bold) > limit:
-                kept -= 1
-            pieces.append(word[:kept])
-            word = word[kept:]
-        pieces.append(word)
-    return pieces
+def _line_length(text: str, limit: float, size: float, bold: bool) -> int:
+    """Characters that the first line takes."""
+    total, kept = 0.0, 0
+    for character in text:
+        total += size * _advance(character, bold)
+        if total > limit:
+            break
+        kept += 1
+    if kept == len(text) or text[kept] == " ":
+        return kept
+    space = text.rfind(" ", 0, kept)
+    if space > 0:
+        return space
+    joint = max(text.rfind(mark, 0, kept) for mark in "-/_,:;.")
+    return max(joint + 1 if joint > kept // 2 else kept, 1)
 
 
 def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:

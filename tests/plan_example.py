@@ -68,6 +68,8 @@ def training_option(method: str, *, scale: float = 1.0, gpus: int = 1, **changes
         "purchase": "on-demand",
         "usd_per_gpu_hour": 2.9,
         "price_seen": SEEN,
+        "price_source": "https://example.org/prices",
+        "price_status": "published",
         "sharding": "none" if gpus == 1 else "fsdp",
         "micro_batch": 4,
         "recompute": "full",
@@ -106,6 +108,8 @@ def serving_option(**changes: Any) -> ServingOption:
         instance="L40S",
         usd_per_gpu_hour=0.86,
         price_seen=SEEN,
+        price_source="https://example.org/prices",
+        price_status="published",
         requests_per_s_per_replica=3.1,
         output_tokens_per_s_per_gpu=620.0,
         ttft_s=0.2,
@@ -288,10 +292,7 @@ def make_plan(
     own_drawn = {s.id: draw(s.parameters, draws=scenario.draws, seed=scenario.seed) for s in specs}
     found = {s.id: totals(spec=s, shared=shared, own=own_drawn[s.id]) for s in specs}
     cheapest = [min(found, key=lambda i: float(found[i].usd[d])) for d in range(scenario.draws)]
-    arms = tuple(
-        _arm(s, values, found[s.id], cheapest.count(s.id) / scenario.draws)
-        for s in specs
-    )
+    arms = tuple(_arm(s, values, found[s.id], cheapest.count(s.id) / scenario.draws) for s in specs)
     tuned = min((a for a in arms if a.style == "tuned"), key=lambda a: a.total_usd.base, default=None)
     rival = min((a for a in arms if a.kind == "api"), key=lambda a: a.total_usd.base, default=None)
     best = min(arms, key=lambda a: a.total_usd.base)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from estimator.errors import UnknownNameError
-from estimator.memory.allocator import decile_factors, error_scale, reserved_bytes, within_probability
+from estimator.memory.allocator import decile_factors, error_scale, pool_bytes, within_probability
 from estimator.memory.peak import PARTS, moments
 from estimator.numbers import Number
 from estimator.run import Run
@@ -39,10 +39,10 @@ class Memory:
         moment: load, forward-backward or step: which of them holds the peak.
         allocated_bytes: highest sum of tensors (``torch.cuda.max_memory_allocated``).
         reserved_bytes: highest size of the allocator's pool (``max_memory_reserved``).
-        device_bytes: what ``nvidia-smi`` shows: the pool and the framework's context. This is what is compared
-            with the limit.
+        device_bytes: what ``nvidia-smi`` shows: the pool and the framework's context.
         limit_bytes: what the driver reports as the accelerator's memory.
-        fits_probability: probability that the device figure stays below the limit.
+        fits_probability: probability that what the device must hold (context, tensors and the gaps that the
+            allocator cannot close) stays below the limit, given the spread of measured runs around this model.
         low_bytes, high_bytes: P10 and P90 of the device figure.
     """
 
@@ -87,23 +87,26 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         moment = np.array([MOMENTS[name] for name in names])[index]
     allocated: Number = sum(parts.values())
     static: Number = sum(parts[name] for name in STATIC if name in parts)
-    reserved = reserved_bytes(
+    needed, reserved = pool_bytes(
         run=run, static_bytes=static, dynamic_bytes=allocated - static, constants=constants
     )
-    device = reserved + constants["memory_context_bytes"]
+    context = constants["memory_context_bytes"]
     scale = error_scale(run=run, kind="nvidia-smi", constants=constants)
     low, high = decile_factors(scale=scale)
     limit = run.accelerator.memory_bytes
+    fits = within_probability(bytes_used=needed + context, limit_bytes=limit, scale=scale)
+    if np.ndim(reserved) == 0 and np.ndim(fits) == 0:
+        reserved, fits = float(reserved), float(fits)
     return Memory(
         parts_bytes=parts,
         moment=moment,
         allocated_bytes=allocated,
         reserved_bytes=reserved,
-        device_bytes=device,
+        device_bytes=reserved + context,
         limit_bytes=limit,
-        fits_probability=within_probability(bytes_used=device, limit_bytes=limit, scale=scale),
-        low_bytes=device * low,
-        high_bytes=device * high,
+        fits_probability=fits,
+        low_bytes=(reserved + context) * low,
+        high_bytes=(reserved + context) * high,
     )
 
 

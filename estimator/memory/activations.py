@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator.memory.stacks import Traits
+from estimator.memory.stacks import LOSS_IN_LOGIT_DTYPE, NO_FUSED_LOSS, SCALED_LOGITS, Traits
 from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
 from estimator.numbers import Number
 from estimator.run import DTYPE_BYTES, Run
@@ -84,7 +84,10 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         total = total + (e * widths.attention_out_copied if trained else 0.0)
     feed_forward = widths.feed_forward_saved
     if run.architecture.gated_mlp:
-        feed_forward = (3.0 if traits.activation_saved else 2.0) * widths.feed_forward
+        kernel = not traits.activation_saved and (
+            traits.compiled or not run.adapters or adapted.down_input > 0.0
+        )
+        feed_forward = (2.0 if kernel else 3.0) * widths.feed_forward
     elif not traits.composed_activations:
         feed_forward = widths.feed_forward
     total = total + e * (feed_forward + widths.mixed + widths.routed)
@@ -120,12 +123,19 @@ def loss_bytes_per_logit(*, run: Run, traits: Traits, constants: Mapping[str, fl
     """Bytes per token and vocabulary entry at the peak of the loss.
 
     Full: 16-bit logits, an fp32 copy, its log-softmax and two gradients, as far as they live at once. Chunked:
-    all 16-bit logits and one chunk. Fused: none. Source: fitted per stack; the class code bounds them.
+    all 16-bit logits and one chunk. Fused: none, where the stack's kernel supports the family. Classes that
+    compute the loss in the logits' own dtype keep a few copies in it (fp32 under autocast). Source: fitted per stack; the class code bounds them.
     """
     kind = run.loss
-    if traits.constants == "hf_lean" or (kind == "fused" and traits.constants == "hf_fused" and traits.norm == "upcast"):
+    group = traits.constants
+    family = run.architecture.family
+    if kind == "fused" and group.startswith("hf") and (group == "hf_lean" or family in NO_FUSED_LOSS):
         kind = "full"
-    return constants[f"memory_{kind}_loss_bytes_per_logit_{traits.constants}"]
+    if kind == "full" and group.startswith("hf") and family in LOSS_IN_LOGIT_DTYPE:
+        return constants["memory_plain_loss_copies"] * (4.0 if run.autocast else 2.0)
+    if group == "hf_lean" and family in SCALED_LOGITS:
+        group = "hf"
+    return constants[f"memory_{kind}_loss_bytes_per_logit_{group}"]
 
 
 def activations(

@@ -12,17 +12,27 @@ from estimator.numbers import Number
 from estimator.run import Run
 
 
-def reserved_bytes(
+def pool_bytes(
     *, run: Run, static_bytes: Number, dynamic_bytes: Number, constants: Mapping[str, float]
-) -> Number:
-    """Bytes that PyTorch's caching allocator holds at the peak.
+) -> tuple[Number, Number]:
+    """What PyTorch's caching allocator must hold at the peak, and what it holds if nothing presses it.
 
-    reserved = static + dynamic x (1 + fragmentation). Tensors that live through the step pack tightly; those of
-    a micro-batch come in sizes that change with its length and leave gaps, most with full-size logits.
-    Source: fitted, one fragmentation for full and one for chunked or fused losses.
+    pool = static + dynamic x (1 + gaps). Tensors that live through the step pack tightly; those of a
+    micro-batch come in sizes that leave gaps. What must be held has the gaps of batches of one size; the
+    Transformers trainer (autocast, full logits) meets batches of many lengths and keeps blocks of each size. The allocator
+    gives those back before it fails, so the second figure never exceeds what the device has as long as the
+    first does not. Source: fitted.
     """
-    kind = "full" if run.loss == "full" else "fused"
-    return static_bytes + dynamic_bytes * (1.0 + constants[f"memory_fragmentation_{kind}_loss_fraction"])
+    tight = constants["memory_gaps_one_length_fraction"]
+    needed = static_bytes + dynamic_bytes * (1.0 + tight)
+    if run.loss == "full":
+        many_lengths = run.stack == "hf" and run.autocast
+        gaps = constants["memory_gaps_many_lengths_fraction"] if many_lengths else tight
+    else:
+        gaps = constants["memory_gaps_fused_loss_fraction"]
+    free = static_bytes + dynamic_bytes * (1.0 + gaps)
+    room = run.accelerator.memory_bytes - constants["memory_context_bytes"]
+    return needed, np.minimum(free, np.maximum(needed, room))
 
 
 def error_scale(*, run: Run, kind: str, constants: Mapping[str, float]) -> float:

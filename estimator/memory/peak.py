@@ -106,6 +106,11 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
             spread = accumulating * (run.shards - 1.0) * state.gradients
             accumulated = accumulated + spread
             all_gradients = all_gradients + spread
+    # The last layer to turn has no gradients of its own yet, nor has the embedding, unless they accumulate.
+    missing = 0.0
+    if not run.adapters and not run.optimizer_in_backward:
+        missing = shape.layer + (0.0 if architecture.tied_embeddings and not tr.unties_head else shape.embedding)
+    last_layer_gradients = np.maximum(accumulated, all_gradients * (1.0 - missing / shape.total))
     step_gradients = state.largest_gradient if run.optimizer_in_backward else state.gradients
     fixed: Parts = {
         "weights": state.weights,
@@ -147,7 +152,7 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
         },
         "end of backward": fixed
         | {
-            "gradients": all_gradients + ddp,
+            "gradients": last_layer_gradients + ddp,
             "activations": one_layer,
             "layer_working_set": turn,
             "gathered_shards": buffers.root

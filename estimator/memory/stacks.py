@@ -18,6 +18,7 @@ class Traits:
     Attributes:
         norm: "upcast" keeps an fp32 copy of the norm's input, "native" the input in its own dtype.
         activation_saved: the activation's output is kept beside its input (no fused kernel, no compiler).
+        compiled: a compiler fuses every feed-forward block; kernels do so only where they also hold the adapters.
         composed_activations: activations that a model class composes of elementary steps keep each step's input.
         adapter_dtype_bytes: bytes of an adapter's parameters (PEFT: fp32).
         adapter_input: every adapted module keeps its own cast of its input; modules that read one tensor share
@@ -38,6 +39,7 @@ class Traits:
 
     norm: Norm = "native"
     activation_saved: bool = True
+    compiled: bool = False
     composed_activations: bool = False
     adapter_dtype_bytes: float = 4.0
     adapter_input: AdapterInput = "per-module"
@@ -56,7 +58,7 @@ class Traits:
 
 
 _HF = Traits(norm="upcast", upcast_residual=True, retains_input_gradients=True, constants="hf")
-_COMPILED = Traits(activation_saved=False, adapter_dtype_bytes=2.0, adapter_input="shared")
+_COMPILED = Traits(activation_saved=False, compiled=True, adapter_dtype_bytes=2.0, adapter_input="shared")
 
 TRAITS: dict[Stack, Traits] = {
     "hf": _HF,
@@ -103,6 +105,15 @@ NO_FUSED_KERNELS = frozenset(
     {"gpt_bigcode", "gpt2", "gpt_neox", "gptj", "bloom", "opt", "mpt", "falcon", "baichuan", "chatglm", "qwen"}
 )
 """Families that those kernels do not reach: they run with the model class's own norm and full logits."""
+
+NO_FUSED_LOSS = NO_FUSED_KERNELS | {"granite"}
+"""Families whose logits a fused loss does not reach (unsupported, or scaled after the head)."""
+
+LOSS_IN_LOGIT_DTYPE = frozenset({"gpt_bigcode"})
+"""Families whose class computes its loss in the dtype of the logits, without an fp32 copy."""
+
+SCALED_LOGITS = frozenset({"granite"})
+"""Families that rescale their logits, so that no 16-bit copy stays beside the fp32 one."""
 
 
 def traits(run: Run) -> Traits:

@@ -16,6 +16,7 @@ from estimator.serving.kv_cache import (
     parameter_split,
 )
 from estimator.serving.rates import (
+    expert_dtype,
     expert_flop_per_s,
     is_amd,
     link_bytes_per_s,
@@ -23,6 +24,10 @@ from estimator.serving.rates import (
     memory_bytes_per_s,
 )
 from estimator.serving.setup import ServingSetup
+
+
+MATMUL_BYTES: Mapping[str, float] = {"fp16": 2.0, "int8": 2.0, "int4": 2.0, "fp8": 1.0, "fp4": STORED_BYTES["fp4"]}
+"""Bytes per number of the inputs of products against weights of a type."""
 
 
 def touched_experts_fraction(*, routed_fraction: float, tokens: Number) -> Number:
@@ -111,16 +116,17 @@ def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constant
     )
     if not a.experts:
         return total
+    all_tokens = tokens * setup.ep
     read_fraction = touched_experts_fraction(
-        routed_fraction=a.experts_per_token / a.experts, tokens=tokens * setup.ep
+        routed_fraction=a.experts_per_token / a.experts, tokens=all_tokens
     )
+    padded = a.experts * read_fraction * constants["serving_expert_tile_tokens"]
+    rows = all_tokens * a.experts_per_token + padded
     imbalance = np.where(setup.ep > 1.0, constants["serving_expert_imbalance"], 1.0)
-    return total + imbalance * matmul_s(
-        flop=2.0 * split["expert"] * a.experts_per_token / a.experts * tokens / setup.tp,
-        weight_bytes=split["expert"]
-        * read_fraction
-        * expert_bytes_per_parameter(setup=setup)
-        / (setup.tp * setup.ep),
+    ranks = setup.tp * setup.ep
+    return total + matmul_s(
+        flop=2.0 * split["expert"] / a.experts * rows / ranks * imbalance,
+        weight_bytes=split["expert"] * read_fraction * expert_bytes_per_parameter(setup=setup) / ranks,
         flop_per_s=expert_flop_per_s(setup=setup, constants=constants),
         bytes_per_s=bytes_per_s,
     )
@@ -167,8 +173,9 @@ def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, f
     total = 2.0 * a.layers * 2.0 * (setup.tp - 1.0) / setup.tp * vectors_s
     total = total + np.where(setup.tp > 1.0, 2.0 * a.layers * start_s, 0.0)
     if a.experts:
-        copies = np.minimum(a.experts_per_token, setup.ep)
-        total = total + 2.0 * a.moe_layers * copies * (setup.ep - 1.0) / setup.ep * vectors_s
+        copies = np.minimum(a.experts_per_token, setup.ep) * (setup.ep - 1.0) / setup.ep
+        there_and_back = 1.0 + MATMUL_BYTES[expert_dtype(setup=setup)] / UNQUANTIZED_BYTES
+        total = total + there_and_back * a.moe_layers * copies * vectors_s
         total = total + np.where(setup.ep > 1.0, 2.0 * a.moe_layers * start_s, 0.0)
     return total + (setup.pp - 1.0) * (vectors_s + start_s)
 
@@ -184,6 +191,7 @@ def step_parts_s(
     time, so a token takes pp stages of 1 / pp of the layers, and the replica serves pp such groups at once.
     Source: derived.
     """
+    a = setup.architecture
     lanes = setup.pp * setup.ep
     sequences = batch / lanes
     verified = sequences * (1.0 + setup.draft_tokens)
@@ -191,7 +199,8 @@ def step_parts_s(
     new_tokens = np.maximum(setup.input_tokens * (1.0 - setup.cached_input_fraction), 1.0)
     prompts = prompt_tokens / lanes / new_tokens
     half = matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants)
-    launches = setup.architecture.layers * constants["serving_layer_s"]
+    launches = a.layers * constants["serving_layer_s"] + a.moe_layers * constants["serving_expert_layer_s"]
+    passes = np.maximum(tokens / constants["serving_step_tokens"], 1.0)
     parts: dict[str, Number] = {
         "matrix products": products_s(
             setup=setup, tokens=tokens, sampled=verified + prompts, constants=constants
@@ -200,7 +209,7 @@ def step_parts_s(
         "prompt attention": prompts * prefill_attention_flop(setup=setup) / (setup.tp * half),
         "activations": activations_s(setup=setup, tokens=tokens, constants=constants),
         "exchange": exchange_s(setup=setup, tokens=tokens, constants=constants),
-        "launches": launches + tokens * 0.0,
+        "launches": launches * passes,
         "sequences": sequences * constants["serving_sequence_s"] + prompts * constants["serving_request_s"],
     }
     drafting = 1.0 + setup.draft_tokens * setup.draft_cost_fraction

@@ -144,17 +144,23 @@ def context_parallel_s(*, run: Run, constants: Constants, forward: Number) -> Nu
 
 
 def expert_parallel_s(*, run: Run, constants: Constants, forward: Number) -> Number:
-    """Link seconds per micro-batch of expert parallelism: tokens go to their experts and back in every pass."""
+    """Link seconds per micro-batch of expert parallelism: tokens go to their experts and back in every pass.
+
+    Inside a node every routed copy of a token travels to its rank. Between nodes it travels once to each of
+    the other nodes that hold one of its k experts, n (1 - (1 - 1/n)^k) of n nodes on average, and is copied
+    there. Source: derived; dispatch as in DeepSeek-AI 2024 (arXiv 2412.19437), section 3.2.2.
+    """
     arch = run.architecture
     if not arch.experts:
         return 0.0 * run.ep
-    sent = run.micro_batch_tokens * arch.experts_per_token * arch.hidden * 2.0 * arch.moe_layers / run.pp
-    volume = 2.0 * sent * (forward + 1.0)
-    in_node = np.maximum(run.accelerator.gpus_per_node, 1.0)
-    near = np.minimum(run.ep, in_node)
+    routed = float(arch.experts_per_token)
+    volume = 2.0 * run.micro_batch_tokens * arch.hidden * 2.0 * arch.moe_layers / run.pp * (forward + 1.0)
+    near = np.minimum(run.ep, np.maximum(run.accelerator.gpus_per_node, 1.0))
+    nodes = run.ep / near
     link = link_bytes_per_s(run=run, constants=constants, ranks=near, stride=1.0)
     port = run.accelerator.node_link_bytes_per_s * constants["network_fraction"]
-    inside = (near - 1.0) / run.ep / link
-    outside = (run.ep - near) / run.ep / port
+    inside = routed * ring_fraction(near) / link
+    visited = nodes * (1.0 - (1.0 - 1.0 / nodes) ** routed)
+    outside = visited * ring_fraction(nodes) / port
     latency = 2.0 * arch.moe_layers * (forward + 1.0) / run.pp * _latency_s(run, constants, run.ep)
     return volume * (inside + outside) + latency

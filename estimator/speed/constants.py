@@ -29,7 +29,7 @@ KERNEL_CLASS: dict[str, KernelClass] = {
     "xtuner": "fused",
     "megatron": "fused",
     "nemo-automodel": "fused",
-    "optimum-habana": "compiled",
+    "optimum-habana": "eager",
 }
 
 #: The family whose constants stand in for one without measured runs: same vendor, nearest generation.

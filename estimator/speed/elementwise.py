@@ -21,6 +21,8 @@ ROTARY_BYTES = (26.0, 4.0)
 RESIDUAL_BYTES = (6.0, 4.0)
 GATED_BYTES = (10.0, 6.0)
 PLAIN_BYTES = (4.0, 4.0)
+#: Per routed copy of a token: gathered to its expert, weighted and added back.
+PERMUTE_BYTES = (24.0, 8.0)
 
 #: Families whose own modelling code calls fused rotary, norm and loss kernels on any stack.
 BRINGS_FUSED_KERNELS = frozenset({"qwen"})
@@ -59,7 +61,7 @@ def layer_bytes_per_token(architecture: Architecture, fused: int) -> tuple[float
         a.experts_per_token * a.expert_intermediate + a.shared_expert_intermediate
     )
     split += activation * width
-    whole += a.moe_layers * a.experts_per_token * a.hidden * 12.0
+    whole += a.moe_layers * a.experts_per_token * a.hidden * PERMUTE_BYTES[fused]
     return whole, split
 
 

@@ -1,0 +1,123 @@
+"""What the charts share: settings, rows named by arm, legends and the room around the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from estimator.result import Arm, Plan
+from estimator.words import money
+from reports.style import FAINT, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT
+from reports.text import width, wrapped
+
+LEGEND_COLUMNS = 5
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Settings of every figure: the library's own defaults, so that a user's settings change no report."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(
+            {
+                "font.family": "DejaVu Sans",
+                "font.size": 8.0,
+                "text.parse_math": False,
+                "text.color": INK,
+                "axes.edgecolor": FAINT,
+                "axes.labelcolor": SOFT,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "axes.axisbelow": True,
+                "xtick.color": SOFT,
+                "ytick.color": SOFT,
+                "grid.color": "#e4e7ec",
+                "grid.linewidth": 0.6,
+                "pdf.fonttype": 42,
+                "figure.facecolor": PAPER,
+            }
+        )
+        yield
+
+
+def legend_rows(entries: int) -> int:
+    """Lines that a legend of so many entries takes."""
+    return -(-entries // LEGEND_COLUMNS)
+
+
+def arm_rows(axes: Any, plan: Plan, arms: Sequence[Arm], *, low: float) -> None:
+    """Names the rows of a bar chart by arm, in the colour of its kind."""
+    limit = left_room_points(axes)
+    axes.set_yticks(range(len(arms)))
+    labels = axes.set_yticklabels(
+        ["\n".join(wrapped(arm.label, limit, 7.5, bold=True, lines=2)) for arm in arms], fontsize=7.5
+    )
+    for label, arm in zip(labels, arms, strict=True):
+        label.set_color(KIND_COLOURS[arm.kind])
+        label.set_fontweight("bold" if arm.id == plan.verdict.arm else "normal")
+    axes.set_ylim(low, len(arms) - 0.35)
+    axes.tick_params(length=0)
+
+
+def legend_above(axes: Any, entries: int) -> None:
+    """A legend over the axes, from their left edge."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=min(entries, LEGEND_COLUMNS),
+        frameon=False,
+        fontsize=7,
+        handlelength=1.0,
+        handleheight=1.0,
+        handletextpad=0.5,
+        columnspacing=1.2,
+        borderaxespad=0.4,
+    )
+
+
+def money_axis(axis: Any, *, logarithmic: bool) -> None:
+    """Ticks as amounts of money."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    axis.set_major_locator(
+        LogLocator(subs=(1.0, 3.0)) if logarithmic else MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+    )
+    axis.set_major_formatter(lambda value, _: money(value))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def whole_ticks(most: int) -> Any:
+    """A locator of whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(most, integer=True, steps=[1, 2, 3, 4, 6, 10])
+
+
+def height_points(axes: Any) -> float:
+    """Height of the axes in points."""
+    return float(axes.get_position().height * axes.figure.get_figheight() * 72)
+
+
+def left_room_points(axes: Any) -> float:
+    """Points between the figure's left margin and the axes, less a gap."""
+    share = axes.get_position().x0 - axes.figure.subplotpars.left
+    return float(share * axes.figure.get_figwidth() * 72) - 6
+
+
+def right_room_points(axes: Any) -> float:
+    """Points between the axes and the figure's right margin."""
+    share = axes.figure.subplotpars.right - axes.get_position().x1
+    return float(share * axes.figure.get_figwidth() * 72)
+
+
+def kind_legend(figure: Any, plan: Plan, *, x: float, y: float) -> None:
+    """Names the colours of the kinds of arm that the plan has, in one line from (x, y) of the figure."""
+    points = figure.get_figwidth() * 72
+    for kind, label in KIND_LABELS.items():
+        if any(arm.kind == kind for arm in plan.arms):
+            figure.text(x, y, "■", color=KIND_COLOURS[kind], fontsize=8, va="center")
+            figure.text(x + 11 / points, y, label, color=SOFT, fontsize=7.5, va="center")
+            x += (24 + width(label, 7.5)) / points

@@ -1,0 +1,126 @@
+"""Titles that state what a page or a chart shows, from the numbers of the plan."""
+
+from __future__ import annotations
+
+from estimator.result import Arm, Plan, TrainingOption
+from estimator.words import count, money, percent
+from reports.style import duration, shortened
+
+
+def cheapest(plan: Plan) -> Arm:
+    """The arm with the lowest cost at the base values."""
+    return min(plan.arms, key=lambda arm: (arm.total_usd.base, arm.id))
+
+
+def horizon(plan: Plan) -> int:
+    """Months of the plan, as laid out."""
+    return len(plan.arms[0].monthly_usd) - 1
+
+
+def answer(plan: Plan) -> str:
+    """The headline."""
+    return plan.verdict.headline
+
+
+def over_time(plan: Plan) -> str:
+    """Who is cheapest at the end, and by how much."""
+    first = cheapest(plan)
+    others = sorted((arm for arm in plan.arms if arm.id != first.id), key=lambda arm: arm.total_usd.base)
+    start = f"{named(first)} costs {money(first.total_usd.base)} over {_months(horizon(plan))}"
+    if not others:
+        return f"{start}, {money(first.build_usd)} of it before the first"
+    return f"{start}; next is {named(others[0])} at {money(others[0].total_usd.base)}"
+
+
+def where_it_goes(plan: Plan) -> str:
+    """The largest group of the arm that is advised, and of the best tuned one."""
+    arm = plan.arm(plan.verdict.arm)
+    text = f"Largest cost of {named(arm)}: {_largest_group(arm)}"
+    if plan.best_tuned and plan.best_tuned != arm.id:
+        tuned = plan.arm(plan.best_tuned)
+        text += f"; of {named(tuned)}: {_largest_group(tuned)}"
+    return text
+
+
+def named(arm: Arm) -> str:
+    """The arm's name, short enough for a title."""
+    return shortened(arm.label, 44)
+
+
+def _largest_group(arm: Arm) -> str:
+    group = max(arm.groups_usd, key=lambda name: arm.groups_usd[name])
+    return f"{group}, {percent(arm.groups_usd[group] / max(arm.total_usd.base, 1e-9))}"
+
+
+def training(plan: Plan) -> str:
+    """The run that is cheapest to make, with its memory, time and price."""
+    if not plan.training_options:
+        return "No training run on rented GPUs is part of this plan"
+    option = cheapest_run(plan)
+    cards = f"{option.gpus} × {option.gpu_label}"
+    filled = percent(option.device_bytes / option.limit_bytes)
+    return (
+        f"One production run fits on {cards}, takes {duration(option.hours.base)} and"
+        f" costs {money(option.usd.base)}; it fills {filled} of the memory"
+    )
+
+
+def cheapest_run(plan: Plan) -> TrainingOption:
+    """The training option with the lowest price of a run."""
+    return min(plan.training_options, key=lambda option: option.usd.base)
+
+
+def hangs_on(plan: Plan) -> str:
+    """The assumption that moves the answer most, and how sure the answer is."""
+    arm = plan.arm(plan.verdict.arm)
+    sure = f"{named(arm)} is cheapest in {percent(arm.probability_cheapest)} of the draws"
+    if not plan.sensitivities:
+        return sure
+    first = plan.sensitivities[0]
+    return f"The answer hangs most on {first.label}: it moves the difference by {money(first.swing_usd)}. {sure}"
+
+
+def assumptions(plan: Plan) -> str:
+    """How much of the input is a guess."""
+    known = plan.scenario.assumptions
+    rows = [known.row(item.name) for item in plan.sensitivities if item.name in known]
+    if not rows:
+        return "What the answer rests on"
+    guesses = sum(row.status == "guess" for row in rows)
+    leading = rows[0].label
+    return (
+        f"{guesses} of the {len(rows)} assumptions that move the answer are guesses; replace them with your own"
+        f" numbers, {leading} first"
+    )
+
+
+def break_even(plan: Plan) -> list[str]:
+    """From what volume on tuning pays, against each rival, in sentences."""
+    if not plan.break_evens or not plan.best_tuned:
+        return ["No break-even: this plan has no tuned option, or nothing to compare it with."]
+    tuned = named(plan.arm(plan.best_tuned))
+    requests = plan.scenario.assumptions["requests_per_day"]
+    found = []
+    for item in plan.break_evens:
+        rival = named(plan.arm(item.rival))
+        if item.lowest_per_day is None:
+            text = (
+                f"{tuned} costs more than {rival} at every volume up to"
+                f" {count(item.searched_per_day[1])} requests a day."
+            )
+        elif item.lowest_per_day <= item.searched_per_day[0]:
+            text = f"{tuned} costs less than {rival} from the first request a day."
+        else:
+            text = f"{tuned} starts to cost less than {rival} at {count(item.lowest_per_day)} requests a day"
+            if item.low_per_day is not None:
+                high = f"to {count(item.high_per_day)}" if item.high_per_day is not None else "upwards without end"
+                text += f" (10th to 90th percentile: {count(item.low_per_day)} {high})"
+            text += f"; the plan has {count(requests)}."
+        if item.never_probability > 0:
+            text += f" In {percent(item.never_probability)} of the draws it never does."
+        found.append(text)
+    return found
+
+
+def _months(months: int) -> str:
+    return "1 month" if months == 1 else f"{months} months"

@@ -1,0 +1,312 @@
+"""The printed report: six A4 pages that can be read without the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from io import BytesIO
+
+from estimator.result import Plan
+from estimator.words import money, percent
+from pricing import OLD_AFTER_DAYS
+from reports import charts, findings, run_charts
+from reports.axes import drawing, kind_legend, legend_rows
+from reports.sheet import A4_IN, FOOT, MARGIN, Column, Sheet
+from reports.style import SOFT, dollars, duration, gib, quantity, shortened, stamp
+from reports.text import fitted
+
+TITLE_SIZE = 15.0
+TORNADO_ROWS = 10
+STATUS_ORDER = ("user", "guess", "computed", "fitted", "published", "measured")
+
+
+def budget_pdf(plan: Plan) -> bytes:
+    """The report as a PDF with embedded TrueType fonts; the same plan gives the same bytes."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
+    from matplotlib.figure import Figure
+
+    pages: tuple[Callable[[Sheet, Plan], None], ...] = (_answer, _over_time, _money, _run, _doubt, _basis)
+    made = datetime.combine(plan.scenario.as_of, time(), tzinfo=UTC)
+    stream = BytesIO()
+    metadata = {
+        "Title": f"Budget: {plan.model.id}",
+        "Author": f"ftcost {plan.version}",
+        "Subject": plan.verdict.headline,
+        "Keywords": f"{stamp(plan)}; {plan.command}",
+        "Creator": f"ftcost {plan.version}",
+        "CreationDate": made,
+        "ModDate": made,
+    }
+    with drawing(), PdfPages(stream, metadata=metadata) as document:
+        for number, draw in enumerate(pages, start=1):
+            figure = Figure(figsize=A4_IN)
+            FigureCanvasPdf(figure)
+            sheet = Sheet(figure=figure)
+            figure.subplots_adjust(left=MARGIN / sheet.width, right=1 - MARGIN / sheet.width)
+            draw(sheet, plan)
+            _footer(sheet, plan, number, len(pages))
+            document.savefig(figure)
+    return stream.getvalue()
+
+
+def _footer(sheet: Sheet, plan: Plan, number: int, pages: int) -> None:
+    at = sheet.y
+    sheet.y = sheet.height - FOOT + 8
+    sheet.rule()
+    room = sheet.inner - 60
+    sheet.put(MARGIN, sheet.y + 9, fitted(stamp(plan), room, 6.8), 6.8, colour=SOFT)
+    sheet.put(MARGIN, sheet.y + 19, fitted(plan.command, room, 6.8), 6.8, colour=SOFT)
+    sheet.put(sheet.width - MARGIN, sheet.y + 9, f"{number} / {pages}", 8, colour=SOFT, right=True)
+    sheet.y = at
+
+
+def _title(sheet: Sheet, kicker: str, title: str) -> None:
+    sheet.paragraph(kicker.upper(), 7.5, colour=SOFT, after=2)
+    sheet.paragraph(title, TITLE_SIZE, bold=True, after=8, lines=4)
+
+
+def _answer(sheet: Sheet, plan: Plan) -> None:
+    arm = plan.arm(plan.verdict.arm)
+    total, months = arm.total_usd, findings.horizon(plan)
+    values = plan.scenario.assumptions
+    _title(sheet, f"The answer · {plan.model.id}", findings.answer(plan))
+    sheet.paragraph(
+        f"{arm.label}: {money(total.base)} over {months} months at the base values. Over"
+        f" {plan.scenario.draws:,} draws of the assumptions the cost lies between {money(total.p10)} (10th"
+        f" percentile) and {money(total.p90)} (90th), with a median of {money(total.p50)}; it is the cheapest in"
+        f" {percent(arm.probability_cheapest)} of them. That is {dollars(arm.usd_per_1000_requests)} per 1,000"
+        f" requests. {money(arm.build_usd)} is spent before the first month."
+    )
+    sheet.paragraph(
+        f"The task: {quantity(values['requests_per_day'])} requests a day of"
+        f" {quantity(values['input_tokens'])} input and {quantity(values['output_tokens'])} output tokens;"
+        f" {quantity(values['rows'])} rows of training data; {plan.model.parameters / 1e9:.3g} billion parameters"
+        f" ({plan.model.how}).",
+        colour=SOFT,
+    )
+    sheet.heading("Why")
+    sheet.points(plan.verdict.reasons, 9.0)
+    sheet.heading("What would change it")
+    sheet.points(plan.verdict.flips or ("Nothing in the range searched.",), 9.0)
+    sheet.heading("Break-even")
+    sheet.points(findings.break_even(plan)[:3], 9.0)
+    rows = len(plan.arms)
+    needed = max(110.0, min(26.0 * rows + 20, 330.0))
+    if plan.advice:
+        sheet.heading("Next steps")
+        room = sheet.room
+        advised = plan.advice[: max(1, min(4, int((room - needed - 90) / 30)))]
+        sheet.points([f"{advice.text} {advice.because}" for advice in advised], 8.5, lines=3)
+    sheet.heading("What each way costs")
+    height = min(needed, sheet.room - 60)
+    kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
+    charts.ranges(sheet.axes(height, left=185, right=52, above=14), plan)
+
+
+def _over_time(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "Cost over time", findings.over_time(plan))
+    sheet.paragraph(
+        "What has been spent by the end of each month, in US dollars of today, not discounted. Month 0 is what is"
+        " spent before the first request: data, pilot, training, people.",
+        colour=SOFT,
+    )
+    kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
+    height = max(260.0, min(18.0 * len(plan.arms) + 80, 330.0))
+    charts.cost_over_time(sheet.axes(height, left=48, right=180, above=20), plan)
+    sheet.heading("The ways, cheapest first")
+    columns = (
+        Column(head="way", share=3.4),
+        Column(head="before month 1", share=1.1, number=True),
+        Column(head="a month after", share=1.1, number=True),
+        Column(head="total", share=0.9, number=True),
+        Column(head="P10 to P90", share=1.5, number=True),
+        Column(head="present value", share=1.1, number=True),
+        Column(head="per 1,000 requests", share=1.3, number=True),
+        Column(head="cheapest in", share=0.9, number=True),
+    )
+    arms = charts.ranked(plan)
+    months = findings.horizon(plan)
+    rows = [
+        (
+            arm.label,
+            money(arm.build_usd),
+            money((arm.total_usd.base - arm.build_usd) / months),
+            money(arm.total_usd.base),
+            f"{money(arm.total_usd.p10)} to {money(arm.total_usd.p90)}",
+            money(arm.npv_usd.base),
+            dollars(arm.usd_per_1000_requests),
+            percent(arm.probability_cheapest),
+        )
+        for arm in arms
+    ]
+    chosen = [index for index, arm in enumerate(arms) if arm.id == plan.verdict.arm]
+    sheet.table(columns, rows, size=7.0, lines=2, bold_rows=chosen)
+    notes = list(dict.fromkeys(note for arm in arms for note in arm.notes))
+    if notes and sheet.room > 40:
+        sheet.points(notes, 7.5, lines=2)
+
+
+def _money(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "Where the money goes", findings.where_it_goes(plan))
+    rows = len(plan.arms)
+    height = max(90.0, min(30.0 * rows + 20, 400.0))
+    charts.options(sheet.axes(height, left=150, right=120, above=26), plan)
+    for arm in dict.fromkeys([plan.verdict.arm, plan.best_tuned]):
+        if arm and sheet.room > 110:
+            _lines_of(sheet, plan, arm)
+
+
+def _lines_of(sheet: Sheet, plan: Plan, arm_id: str) -> None:
+    arm = plan.arm(arm_id)
+    lines = sorted((line for line in arm.lines if line.total_usd > 0), key=lambda line: -line.total_usd)
+    sheet.heading(f"Largest lines of {shortened(arm.label, 60)}")
+    columns = (
+        Column(head="group", share=1.0),
+        Column(head="line", share=2.6),
+        Column(head="when", share=0.9),
+        Column(head="quantity over the horizon", share=1.9, number=True),
+        Column(head="total", share=0.9, number=True),
+        Column(head="share", share=0.7, number=True),
+    )
+    when = {"once": "once", "retrain": "each retrain", "monthly": "every month"}
+    rows = [
+        (
+            line.group,
+            line.name,
+            when[line.timing],
+            f"{quantity(sum(line.quantity))} {line.unit}",
+            money(line.total_usd),
+            percent(line.total_usd / max(arm.total_usd.base, 1e-9)),
+        )
+        for line in lines
+    ]
+    both = plan.best_tuned and plan.best_tuned != plan.verdict.arm and arm_id == plan.verdict.arm
+    sheet.table(columns, rows, keep=sheet.room * 0.58 if both else 0.0)
+
+
+def _run(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "The training run", findings.training(plan))
+    if not plan.training_options:
+        sheet.paragraph("The ways compared here call models that others run, or serve a model as it is.")
+        return
+    work = plan.workload
+    sheet.paragraph(
+        f"One run reads {quantity(work.useful_tokens)} useful tokens ({quantity(work.processed_tokens)} with packing"
+        f" or padding) in {quantity(work.optimizer_steps)} optimizer steps. {plan.search_candidates:,}"
+        f" configurations were compared; these are the cheapest, the fastest and the smallest of each method.",
+        colour=SOFT,
+    )
+    options = plan.training_options
+    columns = (
+        Column(head="method", share=0.8),
+        Column(head="chosen as", share=1.2),
+        Column(head="cards", share=1.8),
+        Column(head="split", share=0.7),
+        Column(head="provider", share=1.3),
+        Column(head="USD/GPU-h", share=1.0, number=True),
+        Column(head="memory", share=1.6, number=True),
+        Column(head="time", share=0.8, number=True),
+        Column(head="cost", share=0.8, number=True),
+        Column(head="P10 to P90", share=1.5, number=True),
+    )
+    rows = [
+        (
+            run_charts.METHODS[option.method],
+            ", ".join(option.roles),
+            f"{option.gpus} × {option.gpu_label}",
+            option.sharding,
+            option.provider,
+            dollars(option.usd_per_gpu_hour),
+            f"{gib(option.device_bytes)} of {gib(option.limit_bytes)}",
+            duration(option.hours.base),
+            money(option.usd.base),
+            f"{money(option.usd.p10)} to {money(option.usd.p90)}",
+        )
+        for option in options
+    ]
+    sheet.table(columns, rows, size=7.0, lines=2)
+    entries = legend_rows(run_charts.memory_entries(options)), legend_rows(run_charts.time_entries(options))
+    each = (sheet.room - 2 * 62 - 12 * sum(entries)) / 2
+    height = max(90.0, min(each, 42.0 * len(options) + 20))
+    sheet.heading("Memory per card, by part")
+    run_charts.memory(sheet.axes(height, left=120, right=6, above=4 + 12 * entries[0]), options)
+    sheet.heading("Time of one optimizer step, by part", before=0)
+    run_charts.step_time(sheet.axes(height, left=120, right=6, above=4 + 12 * entries[1]), options)
+
+
+def _doubt(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "What the answer hangs on", findings.hangs_on(plan))
+    rows = plan.sensitivities[:TORNADO_ROWS]
+    if rows:
+        tuned, rival = findings.named(plan.arm(plan.best_tuned)), findings.named(plan.arm(plan.best_rival))
+        sheet.paragraph(
+            f"Each bar moves one assumption from its 10th to its 90th percentile and leaves the others at their base"
+            f" value. It shows what {tuned} then costs more (right of the dashes) or less (left) than {rival}."
+            " The numbers at the ends are the values that were tried.",
+            colour=SOFT,
+        )
+        charts.tornado(sheet.axes(27.0 * len(rows) + 12, left=165, right=10), plan, rows)
+    sheet.heading("How often each way is the cheapest")
+    sheet.paragraph(
+        f"Every assumption was drawn {plan.scenario.draws:,} times within its range, the same draw for every way.",
+        colour=SOFT,
+    )
+    shown = min(len(plan.arms), 8)
+    charts.chances(sheet.axes(24.0 * shown + 8, left=165, right=10), plan)
+    if plan.ruled_out and sheet.room > 70:
+        sheet.heading("Considered and ruled out")
+        sheet.points([f"{item.what}: {item.reason}." for item in plan.ruled_out], 8.0, lines=2)
+
+
+def _basis(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "What it rests on", findings.assumptions(plan))
+    known = plan.scenario.assumptions
+    moving = {item.name: index for index, item in enumerate(plan.sensitivities)}
+    listed = [row for row in known.rows if row.status == "user"]
+    listed += sorted((row for row in known.rows if row.name in moving), key=lambda row: moving[row.name])
+    columns = (
+        Column(head="assumption", share=3.0),
+        Column(head="value", share=1.0, number=True),
+        Column(head="P10 to P90", share=1.5, number=True),
+        Column(head="unit", share=1.0),
+        Column(head="status", share=0.8),
+        Column(head="source", share=3.4),
+    )
+    rows = [
+        (
+            row.label,
+            quantity(row.base),
+            f"{quantity(row.low)} to {quantity(row.high)}" if row.low < row.high else "fixed",
+            row.unit,
+            row.status,
+            row.source,
+        )
+        for row in dict.fromkeys(listed)
+    ]
+    sheet.table(columns, rows, size=6.8, keep=sheet.room * 0.5)
+    if plan.defaults_used:
+        sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 7.0, colour=SOFT, lines=2)
+    sheet.heading("Prices", before=2)
+    prices = (
+        Column(head="what", share=3.0),
+        Column(head="provider", share=1.4),
+        Column(head="price", share=0.9, number=True),
+        Column(head="unit", share=1.3),
+        Column(head="seen", share=1.0),
+        Column(head="source", share=2.6),
+    )
+    seen = [
+        (
+            item.what,
+            item.provider,
+            dollars(item.usd),
+            item.unit,
+            f"{item.seen.isoformat()}{' (old)' if item.age_days > OLD_AFTER_DAYS else ''}",
+            item.source,
+        )
+        for item in plan.prices
+    ]
+    sheet.table(prices, seen, size=6.8, keep=min(30 + 12.0 * len(plan.not_included), sheet.room * 0.45))
+    if plan.not_included:
+        sheet.heading("Not included", before=2)
+        sheet.points(plan.not_included, 7.5, lines=2)

@@ -1,0 +1,148 @@
+"""Charts of the training run: memory by part against the card, time by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from estimator.numbers import GIB
+from estimator.result import TrainingOption
+from estimator.words import count, money, percent
+from reports.axes import height_points, left_room_points, legend_above
+from reports.style import ALERT, FAINT, INK, PAPER, PART_COLOURS, SOFT, duration, gib
+from reports.text import fitted, wrapped
+
+SMALL_PART = 0.01
+METHODS = {"full": "Full", "lora": "LoRA", "qlora": "QLoRA"}
+
+
+def option_label(option: TrainingOption) -> str:
+    """A training option in a few words."""
+    sharding = "" if option.sharding == "none" else f", {option.sharding}"
+    return f"{METHODS[option.method]}: {option.gpus} × {option.gpu_label}{sharding}"
+
+
+def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
+    """Memory per card of every training option by part, against what the card offers."""
+    shown = list(listed)[::-1]
+    parts = merged_parts([option.memory_parts_bytes for option in shown], SMALL_PART)
+    names = list(parts[0])
+    axes.set_xlim(0, max(max(option.limit_bytes, option.device_bytes) for option in shown) / GIB * 1.03)
+    left = [0.0] * len(shown)
+    for index, name in enumerate(names):
+        sizes = [part[name] / GIB for part in parts]
+        axes.barh(range(len(shown)), sizes, left=left, height=0.5, color=_part_colour(name, index), label=name)
+        left = [a + b for a, b in zip(left, sizes, strict=True)]
+    outside = [max(o.device_bytes / GIB - a, 0.0) for o, a in zip(shown, left, strict=True)]
+    axes.barh(
+        range(len(shown)),
+        outside,
+        left=left,
+        height=0.5,
+        color=PAPER,
+        edgecolor=FAINT,
+        hatch="////",
+        linewidth=0.5,
+        label="allocator and driver",
+    )
+    for row, option in enumerate(shown):
+        limit, device = option.limit_bytes / GIB, option.device_bytes / GIB
+        over = device > limit
+        axes.plot([limit, limit], [row - 0.36, row + 0.36], color=ALERT if over else INK, linewidth=2.2)
+        axes.plot([device], [row + 0.31], "v", color=INK, markersize=4.5)
+        used = f"{gib(option.device_bytes)} of {gib(option.limit_bytes)} ({percent(device / limit)})"
+        axes.annotate(
+            f"{used}; fits: {option.fits}",
+            xy=(0, row),
+            xytext=(2, -0.36 * _row_points(axes, len(shown)) - 1.5),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color=ALERT if over else SOFT,
+        )
+    _option_rows(axes, shown)
+    axes.grid(axis="x")
+    axes.set_xlabel("GiB per card at the peak. ▼ device total; ┃ what the card offers".replace("┃", "|"))
+    legend_above(axes, len(names) + 1)
+
+
+def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
+    """Where the time of one optimizer step goes, as shares."""
+    shown = list(listed)[::-1]
+    parts = merged_parts([option.step_parts_s for option in shown], SMALL_PART)
+    names = list(parts[0])
+    left = [0.0] * len(shown)
+    for index, name in enumerate(names):
+        shares = [part[name] / sum(part.values()) for part in parts]
+        axes.barh(range(len(shown)), shares, left=left, height=0.5, color=_part_colour(name, index), label=name)
+        left = [a + b for a, b in zip(left, shares, strict=True)]
+    for row, option in enumerate(shown):
+        axes.annotate(
+            f"{option.step_s:.3g} s a step, {count(option.tokens_per_s_per_gpu)} tokens/s/GPU, MFU"
+            f" {percent(option.mfu)}; whole run {duration(option.hours.base)}, {money(option.usd.base)}",
+            xy=(0, row),
+            xytext=(2, -0.36 * _row_points(axes, len(shown)) - 1.5),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color=SOFT,
+        )
+    _option_rows(axes, shown)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(lambda value, _: percent(value))
+    axes.set_xlabel("share of the time of one optimizer step")
+    legend_above(axes, len(names))
+
+
+def memory_entries(listed: Sequence[TrainingOption]) -> int:
+    """Entries of the memory chart's legend."""
+    return len(merged_parts([option.memory_parts_bytes for option in listed], SMALL_PART)[0]) + 1
+
+
+def time_entries(listed: Sequence[TrainingOption]) -> int:
+    """Entries of the time chart's legend."""
+    return len(merged_parts([option.step_parts_s for option in listed], SMALL_PART)[0])
+
+
+def merged_parts(parts: Sequence[Mapping[str, float]], small: float) -> list[dict[str, float]]:
+    """Parts in one order, those that are small everywhere added up as "other"."""
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    totals = [max(sum(part.values()), 1e-300) for part in parts]
+
+    def large(name: str) -> bool:
+        return any(part.get(name, 0.0) / total >= small for part, total in zip(parts, totals, strict=True))
+
+    kept = [name for name in names if large(name)]
+    found = []
+    for part in parts:
+        row = {name: part.get(name, 0.0) for name in kept}
+        if len(kept) < len(names):
+            row["other"] = sum(part.get(name, 0.0) for name in names if name not in kept)
+        found.append(row)
+    return found
+
+
+def _part_colour(name: str, index: int) -> str:
+    return "#dddddd" if name == "other" else PART_COLOURS[index % len(PART_COLOURS)]
+
+
+def _option_rows(axes: Any, shown: Sequence[TrainingOption]) -> None:
+    limit = left_room_points(axes)
+    axes.set_yticks(range(len(shown)))
+    axes.set_yticklabels(
+        [
+            "\n".join(
+                [*wrapped(option_label(option), limit, 7.5, lines=2), fitted(", ".join(option.roles), limit, 6.5)]
+            )
+            for option in shown
+        ],
+        fontsize=7.5,
+        color=INK,
+    )
+    axes.set_ylim(-0.62, len(shown) - 0.45)
+    axes.tick_params(length=0)
+
+
+def _row_points(axes: Any, rows: int) -> float:
+    low, high = -0.62, rows - 0.45
+    return height_points(axes) / (high - low)

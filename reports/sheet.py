@@ -1,0 +1,203 @@
+"""One page of the printed report: text, tables and charts set from top to bottom in points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reports.style import FAINT, INK, SOFT, WASH
+from reports.text import fitted, width, wrapped
+
+A4_IN = (8.27, 11.69)
+MARGIN = 46.0
+FOOT = 50.0
+LEADING = 1.38
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table: its head, its share of the width, and whether it holds numbers."""
+
+    head: str
+    share: float
+    number: bool = False
+
+
+@dataclass(kw_only=True)
+class Sheet:
+    """A page that fills from the top; ``y`` is how far down, in points, the next thing goes."""
+
+    figure: Any
+    width: float = field(init=False)
+    height: float = field(init=False)
+    y: float = MARGIN
+
+    def __post_init__(self) -> None:
+        self.width = self.figure.get_figwidth() * 72
+        self.height = self.figure.get_figheight() * 72
+
+    @property
+    def inner(self) -> float:
+        """Width between the margins."""
+        return self.width - 2 * MARGIN
+
+    @property
+    def room(self) -> float:
+        """Points left above the footer."""
+        return self.height - FOOT - self.y
+
+    def put(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        *,
+        bold: bool = False,
+        colour: str = INK,
+        right: bool = False,
+    ) -> None:
+        """One line with its middle at (x, y), from the top left corner of the page."""
+        self.figure.text(
+            x / self.width,
+            1 - y / self.height,
+            text,
+            fontsize=size,
+            fontweight="bold" if bold else "normal",
+            color=colour,
+            ha="right" if right else "left",
+            va="center_baseline",
+        )
+
+    def paragraph(
+        self,
+        text: str,
+        size: float = 9.5,
+        *,
+        bold: bool = False,
+        colour: str = INK,
+        after: float = 5.0,
+        indent: float = 0.0,
+        mark: str = "",
+        lines: int = 0,
+    ) -> None:
+        """Wrapped text; ``mark`` stands before its first line."""
+        step = size * LEADING
+        for index, line in enumerate(wrapped(text, self.inner - indent, size, bold=bold, lines=lines)):
+            if index == 0 and mark:
+                self.put(MARGIN + indent - width(mark, size) - 4, self.y + step / 2, mark, size, colour=colour)
+            self.put(MARGIN + indent, self.y + step / 2, line, size, bold=bold, colour=colour)
+            self.y += step
+        self.y += after
+
+    def heading(self, text: str, *, before: float = 8.0) -> None:
+        """A heading inside the page."""
+        self.y += before
+        self.paragraph(text, 10.5, bold=True, after=3.0)
+
+    def points(self, items: Sequence[str], size: float = 9.0, *, lines: int = 0) -> None:
+        """A list, as far as the page has room; what does not fit is counted."""
+        for index, item in enumerate(items):
+            needed = size * LEADING * len(wrapped(item, self.inner - 14, size, lines=lines)) + 2.5
+            left = len(items) - index
+            if needed > self.room - (size * LEADING if left > 1 else 0):
+                self.more(left, size)
+                return
+            self.paragraph(item, size, indent=14, mark="•", after=2.5, lines=lines)
+
+    def more(self, left: int, size: float = 7.5) -> None:
+        """Says how many rows are left out here, and where they are."""
+        self.paragraph(f"… and {left} more in budget.xlsx and plan.json.", size, colour=SOFT, after=2.0)
+
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[str]],
+        *,
+        size: float = 7.5,
+        lines: int = 1,
+        bold_rows: Sequence[int] = (),
+        keep: float = 0.0,
+    ) -> None:
+        """A table, as far as the page has room less ``keep`` points; the rows left out are counted."""
+        total = sum(column.share for column in columns)
+        widths = [self.inner * column.share / total for column in columns]
+        step, pad = size * LEADING, 2.6
+        self._table_line([column.head for column in columns], columns, widths, size, bold=True, colour=SOFT)
+        self.y += step + pad
+        self.rule()
+        for index, row in enumerate(rows):
+            bold = index in bold_rows
+            cells = [
+                wrapped(cell, column_width - 7, size, bold=bold, lines=lines)
+                for cell, column_width in zip(row, widths, strict=True)
+            ]
+            needed = step * max(len(cell) for cell in cells) + pad
+            left = len(rows) - index
+            if needed > self.room - keep - (step if left > 1 else 0):
+                self.more(left, size)
+                return
+            if index % 2:
+                self._wash(needed)
+            for depth in range(max(len(cell) for cell in cells)):
+                texts = [cell[depth] if depth < len(cell) else "" for cell in cells]
+                self._table_line(texts, columns, widths, size, bold=bold, offset=depth * step + pad / 2)
+            self.y += needed
+        self.y += 4
+
+    def _table_line(
+        self,
+        texts: Sequence[str],
+        columns: Sequence[Column],
+        widths: Sequence[float],
+        size: float,
+        *,
+        bold: bool = False,
+        colour: str = INK,
+        offset: float = 0.0,
+    ) -> None:
+        x = MARGIN
+        for text, column, column_width in zip(texts, columns, widths, strict=True):
+            place = x + column_width - 5 if column.number else x + 2
+            if text:
+                short = fitted(text, column_width - 7, size, bold=bold)
+                middle = self.y + offset + size * LEADING / 2
+                self.put(place, middle, short, size, bold=bold, colour=colour, right=column.number)
+            x += column_width
+
+    def rule(self) -> None:
+        """A thin line across."""
+        from matplotlib.lines import Line2D
+
+        y = 1 - self.y / self.height
+        ends = [MARGIN / self.width, 1 - MARGIN / self.width]
+        self.figure.add_artist(Line2D(ends, [y, y], color=FAINT, linewidth=0.8))
+
+    def _wash(self, height: float) -> None:
+        from matplotlib.patches import Rectangle
+
+        self.figure.add_artist(
+            Rectangle(
+                (MARGIN / self.width, 1 - (self.y + height) / self.height),
+                self.inner / self.width,
+                height / self.height,
+                facecolor=WASH,
+                edgecolor="none",
+                zorder=-1,
+            )
+        )
+
+    def axes(
+        self, height: float, *, left: float, right: float = 0.0, above: float = 6.0, below: float = 34.0
+    ) -> Any:
+        """Axes of that height, with room on every side for what is written around them."""
+        self.y += above
+        place = (
+            (MARGIN + left) / self.width,
+            1 - (self.y + height) / self.height,
+            (self.inner - left - right) / self.width,
+            height / self.height,
+        )
+        self.y += height + below
+        return self.figure.add_axes(place)
