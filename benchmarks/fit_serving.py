@@ -68,7 +68,6 @@ def _fixed(
 
 
 PEAK = "fraction of the dense peak"
-MEASURED_GEMM = "guess: between Hopper's fitted fraction and the share its plain products reach"
 CONSTANTS: tuple[Constant, ...] = (
     _fixed(
         "serving_engine_bytes_per_gpu",
@@ -139,15 +138,14 @@ CONSTANTS: tuple[Constant, ...] = (
     _fitted("serving_matmul_fraction_ampere", "matrix products, Ampere", PEAK, 0.70, 0.3, 1.0),
     _fitted("serving_matmul_fraction_ada", "matrix products, Ada", PEAK, 0.50, 0.2, 1.0),
     _fitted("serving_matmul_fraction_hopper", "matrix products, Hopper", PEAK, 0.65, 0.3, 1.0),
-    _fixed("serving_matmul_fraction_blackwell", "matrix products, Blackwell", PEAK, 0.62, "guess", MEASURED_GEMM, 0.15),
-    _fixed(
+    _fitted("serving_matmul_fraction_blackwell", "matrix products, Blackwell", PEAK, 0.62, 0.3, 0.85),
+    _fitted(
         "serving_matmul_fraction_blackwell_consumer",
         "matrix products, Blackwell workstation and consumer cards",
         PEAK,
         0.62,
-        "guess",
-        MEASURED_GEMM,
-        0.2,
+        0.3,
+        0.85,
     ),
     _fixed(
         "serving_matmul_fraction_cdna",
@@ -189,7 +187,7 @@ CONSTANTS: tuple[Constant, ...] = (
     _fitted("serving_power_exponent", "clock under a power limit", "exponent", 0.5, 0.1, 1.0),
     _fitted("serving_fp8_fraction", "fp8 products over the 16-bit fraction of peak", "ratio", 1.0, 0.5, 1.2),
     _fitted("serving_fp4_fraction", "fp4 products over the 16-bit fraction of peak", "ratio", 0.6, 0.1, 1.0),
-    _fitted("serving_memory_fraction", "memory bandwidth reached", "fraction", 0.85, 0.5, 0.97),
+    _fitted("serving_memory_fraction", "memory bandwidth reached", "fraction", 0.85, 0.5, 0.95),
     _fitted("serving_link_fraction", "bandwidth reached over NVLink and xGMI", "fraction", 0.7, 0.2, 1.0),
     _fitted("serving_bus_fraction", "bandwidth reached over PCI Express", "fraction", 0.5, 0.1, 1.0),
     _fitted("serving_exchange_s", "start of one exchange between ranks", "s", 15e-6, 1e-6, 100e-6),
@@ -198,11 +196,9 @@ CONSTANTS: tuple[Constant, ...] = (
     _fitted("serving_request_s", "admission of one request", "s", 1e-4, 1e-6, 5e-3),
     _fitted("serving_activation_passes", "hidden-wide vectors moved per token and layer", "ratio", 10.0, 0.5, 60.0),
     _fitted("serving_expert_tile_tokens", "padding of each touched expert's rows", "token", 32.0, 1.0, 512.0),
-    _fitted("serving_expert_layer_s", "more launches of one mixture layer and step", "s", 50e-6, 1e-6, 1e-3),
     _fixed("serving_step_tokens","tokens of one engine step","token",8192.0,"published","default max_num_tokens of TensorRT-LLM"),
-    _fitted("serving_expert_passes", "hidden-wide vectors moved per token and expert", "ratio", 4.0, 0.1, 60.0),
     _fitted("serving_expert_fraction", "grouped expert products over dense ones", "ratio", 0.7, 0.1, 1.0),
-    _fitted("serving_expert_half_width", "expert width at half that rate", "feature", 500.0, 1.0, 20000.0),
+    _fitted("serving_expert_half_width", "expert width at half that rate, per PFLOP/s", "feature/(PFLOP/s)", 500.0, 1.0, 20000.0),
     _fitted(
         "serving_widened_expert_fraction", "widened 4-bit experts over dense products", "ratio", 0.25, 0.03, 1.0
     ),

@@ -8,6 +8,7 @@ in one message. The text part of a multimodal configuration (``text_config``) is
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def read_config(path: Path) -> Architecture:
         InputError: no such file, malformed JSON, an unknown family, missing or impossible values. The message
             names the file, the family and the keys.
     """
-    file = path / "config.json" if path.is_dir() else path
+    file = path / "config.json" if os.path.isdir(path) else path
     return architecture_of(_load(file), file=str(file))
 
 

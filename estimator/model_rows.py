@@ -24,10 +24,10 @@ Status = Literal["published", "recalled", "guess", "benchmark"]
 SIZES = ("layers", "hidden", "intermediate", "heads", "kv_heads", "head_dim", "vocab", "max_position")
 COLUMNS = (
     *("id", "aliases", "family", *SIZES[:7], "tied_embeddings", "max_position", "shape"),
-    *("published_parameters", "basis", "license", "commercial_use", "commercial_note", "gated", "released"),
-    *("source", "checked", "status", "notes"),
+    *("published_parameters", "basis", "license", "commercial_use", "commercial_note", "license_source"),
+    *("gated", "released", "source", "checked", "status", "notes"),
 )
-_REQUIRED = ("id", "published_parameters", "basis", "license", "source")
+_REQUIRED = ("id", "published_parameters", "basis", "license", "license_source", "source")
 _PLAIN = {"id", "family", *SIZES, "tied_embeddings", "latent", "mixer", "global_attention"}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "commercial_use": get_args(CommercialUse),
@@ -60,6 +60,7 @@ class ModelRecord:
         license: name of the licence.
         commercial_use: yes, conditions (see the note) or no.
         commercial_note: what the licence asks in one line; empty where nothing beyond attribution.
+        license_source: where the licence was read; "recalled" where it was not read again.
         gated: the weights can be downloaded only after accepting terms with an account.
         released: YYYY-MM or YYYY-MM-DD.
         source: where the shape was read.
@@ -78,6 +79,7 @@ class ModelRecord:
     license: str
     commercial_use: CommercialUse
     commercial_note: str
+    license_source: str
     gated: bool
     released: str
     source: str
@@ -153,6 +155,7 @@ def _record(row: Mapping[str, str], where: str) -> ModelRecord:
         license=row["license"],
         commercial_use=cast(CommercialUse, row["commercial_use"]),
         commercial_note=row["commercial_note"],
+        license_source=row["license_source"],
         gated=row["gated"] == "yes",
         released=row["released"],
         source=row["source"],

@@ -20,6 +20,7 @@ candidates.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -99,8 +100,8 @@ def resolve_model(text: str) -> ResolvedModel:
     name = text.strip()
     if not name:
         raise InputError(f"the model name is empty. {HINT}")
-    path = Path(name).expanduser()
-    if name.casefold().endswith(".json") or (path / "config.json").is_file():
+    path = Path(os.path.expanduser(name))
+    if name.casefold().endswith(".json") or os.path.isfile(path / "config.json"):
         return _from_file(name, path)
     key = name.casefold()
     for how, index, wanted in (
@@ -118,7 +119,7 @@ def resolve_model(text: str) -> ResolvedModel:
             record = models()[ids[0]]
             reason = f"{name!r} is {record.id}, {how}." if how else _short_reason(name, record.id, wanted)
             return ResolvedModel(architecture=record.architecture, record=record, how=reason)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _from_file(name, path)
     known = {*models(), *short_names(), *(id.rpartition("/")[2] for id in models())}
     raise UnknownNameError("model", name, known, hint=HINT)

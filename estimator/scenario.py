@@ -80,7 +80,7 @@ class Scenario:
     deadline_hours: float | None = None
     as_of: date
     seed: int = 0
-    draws: int = 4096
+    draws: int = 2048
 
     @property
     def hash(self) -> str:

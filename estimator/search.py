@@ -71,6 +71,11 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
     and deadline rule out the rest. Ties go to fewer cards, then to the first in the catalogue.
     """
     needed = scenario.assumptions["fit_probability_needed"]
+    shared = draw(
+        [scenario.assumptions.row(name) for name in ("run_overhead_hours", "gpu_price_ratio")],
+        draws=scenario.draws,
+        seed=scenario.seed,
+    )
     options: list[TrainingOption] = []
     nearest: dict[Method, Found] = {}
     candidates = 0
@@ -89,7 +94,7 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
                 by_index.setdefault(key, []).append(role)
                 picked[key] = one
         options += [
-            option_of(scenario=scenario, workload=workload, market=market, found=picked[key], roles=tuple(roles))
+            _option(scenario, workload, market, picked[key], tuple(roles), shared)
             for key, roles in by_index.items()
         ]
     return SearchResult(options=tuple(options), nearest=nearest, candidates=candidates)
@@ -260,8 +265,13 @@ def run_of(found: Found) -> Run:
     )
 
 
-def option_of(
-    *, scenario: Scenario, workload: Workload, market: Market, found: Found, roles: tuple[str, ...]
+def _option(
+    scenario: Scenario,
+    workload: Workload,
+    market: Market,
+    found: Found,
+    roles: tuple[str, ...],
+    shared: Mapping[str, Array],
 ) -> TrainingOption:
     """Everything about one candidate, worked out again as a single run."""
     values = scenario.assumptions
@@ -277,9 +287,8 @@ def option_of(
     going = speed(run=moving, constants=values)
     hourly = float(usd[position, 0])
     train_hours = workload.processed_tokens / (float(going.tokens_per_s_per_gpu) * count) / SECONDS_PER_HOUR
-    hours, dollars = _spread(
-        scenario, train_hours, hourly, speed_row(float(going.low_factor), float(going.high_factor))
-    )
+    factors = float(going.low_factor), float(going.high_factor)
+    hours, dollars = _spread(scenario, train_hours, hourly, speed_row(*factors), shared)
     flop_per_token = float(micro_batch_matmul_flop(run=moving)) / (
         float(moving.micro_batch) * float(moving.seq_len)
     )
@@ -342,12 +351,11 @@ def speed_row(low_factor: float, high_factor: float) -> Assumption:
 
 
 def _spread(
-    scenario: Scenario, train_hours: float, usd_per_hour: float, ratio: Assumption
+    scenario: Scenario, train_hours: float, usd_per_hour: float, ratio: Assumption, shared: Mapping[str, Array]
 ) -> tuple[Estimate, Estimate]:
-    rows = [ratio, *(scenario.assumptions.row(name) for name in ("run_overhead_hours", "gpu_price_ratio"))]
-    drawn = draw(rows, draws=scenario.draws, seed=scenario.seed)
-    hours = np.ravel(drawn["run_overhead_hours"] + train_hours / drawn["speed_ratio"])
+    """Hours and dollars of one run over the draws of speed, overhead and GPU price."""
+    own = draw([ratio], draws=scenario.draws, seed=scenario.seed)
+    hours = shared["run_overhead_hours"] + train_hours / own["speed_ratio"]
     base = scenario.assumptions["run_overhead_hours"] + train_hours
-    price = np.ravel(drawn["gpu_price_ratio"])
-    base_price = scenario.assumptions["gpu_price_ratio"]
-    return estimate(base, hours), estimate(base * usd_per_hour * base_price, hours * usd_per_hour * price)
+    price = usd_per_hour * scenario.assumptions["gpu_price_ratio"]
+    return estimate(base, hours), estimate(base * price, hours * usd_per_hour * shared["gpu_price_ratio"])

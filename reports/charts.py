@@ -163,7 +163,7 @@ def ranges(axes: Any, plan: Plan) -> None:
     arm_rows(axes, plan, arms, low=-0.7)
     money_axis(axes.xaxis, logarithmic=False)
     axes.grid(axis="x")
-    axes.set_xlabel("USD over the horizon. Dot: base values, named; band: 10th to 90th percentile; stroke: median")
+    axes.set_xlabel("USD. Dot: base values; band: 10th to 90th percentile; stroke: median")
 
 
 def tornado(axes: Any, plan: Plan, rows: Sequence[Sensitivity]) -> None:
@@ -203,7 +203,7 @@ def tornado(axes: Any, plan: Plan, rows: Sequence[Sensitivity]) -> None:
     axes.set_xlabel("cost of tuning less cost of its rival, USD. Line: base; dashes: both cost the same")
 
 
-def chances(axes: Any, plan: Plan, limit: int = 8) -> None:
+def chances(axes: Any, plan: Plan, limit: int) -> None:
     """Share of the draws in which each arm costs least."""
     arms = sorted(plan.arms, key=lambda arm: (-arm.probability_cheapest, arm.total_usd.base, arm.id))[:limit][::-1]
     shares = [arm.probability_cheapest for arm in arms]

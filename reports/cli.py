@@ -373,6 +373,31 @@ def estimate(
         show_estimate(run=run, answer=answer, console=results())
 
 
+@app.command()
+def validate(
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs", help="CSV of measured runs; only model, method, gpu, micro_batch, seq_len are required."
+        ),
+    ] = None,
+    set_: SetFlag = None,
+    json_: JsonFlag = False,
+) -> None:
+    """How far the predictions are from measured runs: yours, or those the package ships."""
+    from estimator.validation import validate as check
+    from reports.flags import assumptions_with
+    from reports.validation import show_validation, validation_json
+
+    found = check(path=runs, constants=assumptions_with({}, set_ or ()))
+    if json_:
+        import json
+
+        print(json.dumps(validation_json(found), indent=2))
+    else:
+        show_validation(found, results(), own=runs is not None)
+
+
 TextArgument = Annotated[str | None, typer.Argument(help="Show only rows that contain this text.")]
 
 

@@ -26,9 +26,10 @@ def over_time(plan: Plan) -> str:
     """Who is cheapest at the end, and by how much."""
     first = cheapest(plan)
     others = sorted((arm for arm in plan.arms if arm.id != first.id), key=lambda arm: arm.total_usd.base)
-    start = f"{named(first)} costs {money(first.total_usd.base)} over {_months(horizon(plan))}"
+    amount = f"{money(first.total_usd.base)} over {_months(horizon(plan))}"
     if not others:
-        return f"{start}, {money(first.build_usd)} of it before the first"
+        return f"{named(first)} costs {amount}, {money(first.build_usd)} of it before the first"
+    start = f"At the base values {named(first)} costs least: {amount}"
     return f"{start}; next is {named(others[0])} at {money(others[0].total_usd.base)}"
 
 
@@ -73,6 +74,8 @@ def cheapest_run(plan: Plan) -> TrainingOption:
 def hangs_on(plan: Plan) -> str:
     """The assumption that moves the answer most, and how sure the answer is."""
     arm = plan.arm(plan.verdict.arm)
+    if len(plan.arms) == 1:
+        return f"{named(arm)} is the only way considered: nothing to compare it with"
     sure = f"{named(arm)} is cheapest in {percent(arm.probability_cheapest)} of the draws"
     if not plan.sensitivities:
         return sure
@@ -101,7 +104,8 @@ def break_even(plan: Plan) -> list[str]:
     tuned = named(plan.arm(plan.best_tuned))
     requests = plan.scenario.assumptions["requests_per_day"]
     found = []
-    for item in plan.break_evens:
+    order = [arm.id for arm in sorted(plan.arms, key=lambda arm: arm.total_usd.base)]
+    for item in sorted(plan.break_evens, key=lambda item: order.index(item.rival)):
         rival = named(plan.arm(item.rival))
         if item.lowest_per_day is None:
             text = (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 from io import BytesIO
 
 from estimator.result import Plan
-from estimator.words import money, percent
+from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
 from reports import charts, findings, run_charts
 from reports.axes import drawing, kind_legend, legend_rows
@@ -111,7 +111,7 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
         colour=SOFT,
     )
     kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
-    height = max(260.0, min(18.0 * len(plan.arms) + 80, 330.0))
+    height = max(210.0, min(sheet.room - 24.0 * len(plan.arms) - 130, 330.0))
     charts.cost_over_time(sheet.axes(height, left=48, right=180, above=20), plan)
     sheet.heading("The ways, cheapest first")
     columns = (
@@ -122,7 +122,7 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
         Column(head="P10 to P90", share=1.5, number=True),
         Column(head="present value", share=1.1, number=True),
         Column(head="per 1,000 requests", share=1.3, number=True),
-        Column(head="cheapest in", share=0.9, number=True),
+        Column(head="cheapest in", share=1.15, number=True),
     )
     arms = charts.ranked(plan)
     months = findings.horizon(plan)
@@ -191,21 +191,21 @@ def _run(sheet: Sheet, plan: Plan) -> None:
         return
     work = plan.workload
     sheet.paragraph(
-        f"One run reads {quantity(work.useful_tokens)} useful tokens ({quantity(work.processed_tokens)} with packing"
-        f" or padding) in {quantity(work.optimizer_steps)} optimizer steps. {plan.search_candidates:,}"
+        f"One run reads {count(work.useful_tokens)} useful tokens ({count(work.processed_tokens)} with packing or"
+        f" padding) in {count(work.optimizer_steps)} optimizer steps. {plan.search_candidates:,}"
         f" configurations were compared; these are the cheapest, the fastest and the smallest of each method.",
         colour=SOFT,
     )
     options = plan.training_options
     columns = (
-        Column(head="method", share=0.8),
+        Column(head="method", share=1.0),
         Column(head="chosen as", share=1.2),
         Column(head="cards", share=1.8),
         Column(head="split", share=0.7),
         Column(head="provider", share=1.3),
-        Column(head="USD/GPU-h", share=1.0, number=True),
-        Column(head="memory", share=1.6, number=True),
-        Column(head="time", share=0.8, number=True),
+        Column(head="USD per GPU-h", share=0.9, number=True),
+        Column(head="memory per card", share=1.9, number=True),
+        Column(head="time", share=0.9, number=True),
         Column(head="cost", share=0.8, number=True),
         Column(head="P10 to P90", share=1.5, number=True),
     )
@@ -240,19 +240,19 @@ def _doubt(sheet: Sheet, plan: Plan) -> None:
     if rows:
         tuned, rival = findings.named(plan.arm(plan.best_tuned)), findings.named(plan.arm(plan.best_rival))
         sheet.paragraph(
-            f"Each bar moves one assumption from its 10th to its 90th percentile and leaves the others at their base"
-            f" value. It shows what {tuned} then costs more (right of the dashes) or less (left) than {rival}."
+            "Each bar moves one assumption from its 10th to its 90th percentile and leaves the others at their"
+            f" base value. It shows what {tuned} then costs more (right of the dashes) or less than {rival}."
             " The numbers at the ends are the values that were tried.",
             colour=SOFT,
         )
-        charts.tornado(sheet.axes(27.0 * len(rows) + 12, left=165, right=10), plan, rows)
+        charts.tornado(sheet.axes(24.0 * len(rows) + 12, left=165, right=10), plan, rows)
     sheet.heading("How often each way is the cheapest")
     sheet.paragraph(
         f"Every assumption was drawn {plan.scenario.draws:,} times within its range, the same draw for every way.",
         colour=SOFT,
     )
-    shown = min(len(plan.arms), 8)
-    charts.chances(sheet.axes(24.0 * shown + 8, left=165, right=10), plan)
+    shown = min(len(plan.arms), 8, int((sheet.room - 60) / 24))
+    charts.chances(sheet.axes(24.0 * shown + 8, left=165, right=10), plan, shown)
     if plan.ruled_out and sheet.room > 70:
         sheet.heading("Considered and ruled out")
         sheet.points([f"{item.what}: {item.reason}." for item in plan.ruled_out], 8.0, lines=2)
@@ -264,12 +264,15 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
     moving = {item.name: index for index, item in enumerate(plan.sensitivities)}
     listed = [row for row in known.rows if row.status == "user"]
     listed += sorted((row for row in known.rows if row.name in moving), key=lambda row: moving[row.name])
+    if not moving:
+        read = {name for arm in plan.arms for line in arm.lines for name in line.parameters}
+        listed += [row for row in known.rows if row.name in read]
     columns = (
         Column(head="assumption", share=3.0),
         Column(head="value", share=1.0, number=True),
         Column(head="P10 to P90", share=1.5, number=True),
-        Column(head="unit", share=1.0),
-        Column(head="status", share=0.8),
+        Column(head="unit", share=1.1),
+        Column(head="status", share=0.95),
         Column(head="source", share=3.4),
     )
     rows = [
@@ -283,7 +286,7 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for row in dict.fromkeys(listed)
     ]
-    sheet.table(columns, rows, size=6.8, keep=sheet.room * 0.5)
+    sheet.table(columns, rows, size=6.8, lines=2, keep=sheet.room * 0.42)
     if plan.defaults_used:
         sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 7.0, colour=SOFT, lines=2)
     sheet.heading("Prices", before=2)
@@ -306,7 +309,7 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for item in plan.prices
     ]
-    sheet.table(prices, seen, size=6.8, keep=min(30 + 12.0 * len(plan.not_included), sheet.room * 0.45))
+    sheet.table(prices, seen, size=6.8, lines=2, keep=min(30 + 12.0 * len(plan.not_included), sheet.room * 0.45))
     if plan.not_included:
         sheet.heading("Not included", before=2)
         sheet.points(plan.not_included, 7.5, lines=2)

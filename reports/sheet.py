@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.style import FAINT, INK, SOFT, WASH
-from reports.text import fitted, width, wrapped
+from reports.text import width, wrapped
 
 A4_IN = (8.27, 11.69)
 MARGIN = 46.0
@@ -124,8 +124,12 @@ class Sheet:
         total = sum(column.share for column in columns)
         widths = [self.inner * column.share / total for column in columns]
         step, pad = size * LEADING, 2.6
-        self._table_line([column.head for column in columns], columns, widths, size, bold=True, colour=SOFT)
-        self.y += step + pad
+        heads = [
+            wrapped(column.head, column_width - 7, size, bold=True, lines=2)
+            for column, column_width in zip(columns, widths, strict=True)
+        ]
+        self._table_row(heads, columns, widths, size, bold=True, colour=SOFT, foot=True)
+        self.y += step * max(len(head) for head in heads) + pad
         self.rule()
         for index, row in enumerate(rows):
             bold = index in bold_rows
@@ -140,15 +144,13 @@ class Sheet:
                 return
             if index % 2:
                 self._wash(needed)
-            for depth in range(max(len(cell) for cell in cells)):
-                texts = [cell[depth] if depth < len(cell) else "" for cell in cells]
-                self._table_line(texts, columns, widths, size, bold=bold, offset=depth * step + pad / 2)
+            self._table_row(cells, columns, widths, size, bold=bold, offset=pad / 2)
             self.y += needed
         self.y += 4
 
-    def _table_line(
+    def _table_row(
         self,
-        texts: Sequence[str],
+        cells: Sequence[Sequence[str]],
         columns: Sequence[Column],
         widths: Sequence[float],
         size: float,
@@ -156,14 +158,17 @@ class Sheet:
         bold: bool = False,
         colour: str = INK,
         offset: float = 0.0,
+        foot: bool = False,
     ) -> None:
+        """The lines of every cell of one row, from its top, or with ``foot`` standing on its bottom."""
+        step, deepest = size * LEADING, max(len(cell) for cell in cells)
         x = MARGIN
-        for text, column, column_width in zip(texts, columns, widths, strict=True):
+        for cell, column, column_width in zip(cells, columns, widths, strict=True):
             place = x + column_width - 5 if column.number else x + 2
-            if text:
-                short = fitted(text, column_width - 7, size, bold=bold)
-                middle = self.y + offset + size * LEADING / 2
-                self.put(place, middle, short, size, bold=bold, colour=colour, right=column.number)
+            first = deepest - len(cell) if foot else 0
+            for depth, text in enumerate(cell, start=first):
+                middle = self.y + offset + (depth + 0.5) * step
+                self.put(place, middle, text, size, bold=bold, colour=colour, right=column.number)
             x += column_width
 
     def rule(self) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from estimator.numbers import GIB
 from estimator.planning import old_prices
-from estimator.result import GROUPS, Arm, BreakEven, Estimate, Plan, TrainingOption
+from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent
 
 WIDE = 100
@@ -39,7 +39,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     _assumptions(plan, console)
     _advice(plan, console)
     _prices(plan, console)
-    _bullets(console, "Ruled out", [f"{row.what}: {row.reason}" for row in plan.ruled_out])
+    _bullets(console, "Ruled out", _by_reason(plan))
     _bullets(console, "Not included", plan.not_included)
     _bullets(console, "Next", plan.next_commands)
 
@@ -54,7 +54,12 @@ def table(*columns: tuple[str, str]) -> Table:
     """A table without rules: (title, justification) per column."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title, justify in columns:
-        made.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
+        made.add_column(
+            title,
+            justify="right" if justify == "right" else "left",
+            overflow="fold",
+            no_wrap=justify == "right",
+        )
     return made
 
 
@@ -91,32 +96,39 @@ def _hanging(text: str, lead: str = "- ") -> RenderableType:
 
 
 def _training(plan: Plan, console: Console) -> None:
-    heading(console, "One production run (P10 to P90 in brackets)")
-    wide = console.width >= WIDE
+    heading(console, "One production run (P10 to P90 below each estimate)")
     columns = [("method", "left"), ("best at", "left"), ("hardware", "left"), ("GiB per GPU", "right")]
     columns += [("hours", "right"), ("USD", "right")]
-    rows = table(*columns, *([("tokens/s/GPU", "right"), ("MFU", "right")] if wide else []))
+    wide = console.width >= WIDE
+    rows = table(*columns, *([("tokens/s per GPU", "right"), ("MFU", "right")] if wide else []))
     for option in plan.training_options:
         extra = [f"{option.tokens_per_s_per_gpu:,.0f}", percent(option.mfu)] if wide else []
+        hours, usd = option.hours, option.usd
         rows.add_row(
             option.method,
-            ", ".join(option.roles),
+            "\n".join(option.roles),
             hardware(option),
-            f"{option.device_bytes / GIB:.1f} of {option.limit_bytes / GIB:.1f}",
-            f"{option.hours.base:.3g} ({option.hours.p10:.3g} to {option.hours.p90:.3g})",
-            f"{money(option.usd.base)} ({money(option.usd.p10)} to {money(option.usd.p90)})",
+            f"{option.device_bytes / GIB:.1f}\nof {option.limit_bytes / GIB:.1f}",
+            f"{hours.base:.3g}\n{hours.p10:.2g} to {hours.p90:.2g}",
+            f"{money(usd.base)}\n{spread(usd)}",
             *extra,
         )
     console.print(rows)
 
 
 def hardware(option: TrainingOption) -> str:
-    """Cards, provider and price of a training option."""
-    spare = f" ({option.gpus_billed} billed)" if option.gpus_billed != option.gpus else ""
+    """Cards with their sharding; provider, region and price below."""
+    spare = f" of {option.gpus_billed} billed" if option.gpus_billed != option.gpus else ""
+    sharding = f", {option.sharding}" if option.gpus > 1 else ""
     return (
-        f"{option.gpus} x {option.gpu_label}{spare}, {option.provider} {option.region},"
-        f" ${option.usd_per_gpu_hour:.2f}/GPU-h"
+        f"{option.gpus} x {short(option.gpu_label)}{spare}{sharding}\n"
+        f"{option.provider} {option.region}, ${option.usd_per_gpu_hour:.2f}/GPU-h"
     )
+
+
+def short(gpu_label: str) -> str:
+    """A card's name without its maker."""
+    return gpu_label.removeprefix("NVIDIA ").removeprefix("AMD ").removeprefix("Intel ").removeprefix("GeForce ")
 
 
 def _cost_by_line(plan: Plan, console: Console) -> None:
@@ -153,29 +165,33 @@ def _totals(plan: Plan, console: Console) -> None:
     months = plan.scenario.assumptions["horizon_months"]
     tuned = next((arm for arm in plan.arms if arm.id == plan.best_tuned), None)
     heading(console, f"Total over {months:.0f} months with uncertainty, and when tuning pays")
+    wide = console.width >= WIDE
     rows = table(
         ("option", "left"),
         ("P50", "right"),
         ("P10 to P90", "right"),
-        ("USD per 1,000", "right"),
+        ("per 1,000", "right"),
         ("cheapest", "right"),
-        ("tuning pays from", "right"),
+        ("pays from", "right"),
+        *([("P10 to P90", "right")] if wide else []),
     )
     crossings = {one.rival: one for one in plan.break_evens}
     for arm in sorted(plan.arms, key=lambda one: one.total_usd.p50):
+        one = crossings.get(arm.id)
         rows.add_row(
             label(arm),
             money(arm.total_usd.p50),
             spread(arm.total_usd),
-            f"{arm.usd_per_1000_requests:,.2f}",
+            f"${arm.usd_per_1000_requests:,.2f}",
             percent(arm.probability_cheapest),
-            crossing(crossings.get(arm.id)),
+            volume(one.lowest_per_day) if one else "",
+            *([f"{volume(one.low_per_day)} to {volume(one.high_per_day)}" if one else ""] if wide else []),
         )
     console.print(rows)
     if tuned:
         console.print(
-            f"Requests a day from which {tuned.label} is cheaper than prompting that model, P10 to P90 in"
-            " brackets; quality is taken to be equal."
+            "per 1,000: USD per 1,000 requests at base assumptions. cheapest: share of draws. pays from: requests"
+            f" a day from which {tuned.label} costs less than that option. Quality is taken to be equal."
         )
 
 
@@ -184,15 +200,9 @@ def spread(usd: Estimate) -> str:
     return f"{money(usd.p10)} to {money(usd.p90)}"
 
 
-def crossing(one: BreakEven | None) -> str:
-    """The lowest break-even volume with its range."""
-    if one is None:
-        return ""
-    if one.lowest_per_day is None:
-        return "never"
-    low = count(one.low_per_day) if one.low_per_day is not None else "never"
-    high = count(one.high_per_day) if one.high_per_day is not None else "never"
-    return f"{count(one.lowest_per_day)} ({low} to {high})"
+def volume(per_day: float | None) -> str:
+    """A break-even volume in few characters."""
+    return "never" if per_day is None else money(per_day).removeprefix("$")
 
 
 def _assumptions(plan: Plan, console: Console) -> None:
@@ -228,6 +238,14 @@ def _prices(plan: Plan, console: Console) -> None:
     )
     for price in old_prices(plan.prices):
         console.print(_hanging(f"old ({price.age_days} days): {price.provider}, {price.what}, seen {price.seen}"))
+
+
+def _by_reason(plan: Plan) -> list[str]:
+    """What was ruled out, alike reasons together."""
+    reasons: dict[str, list[str]] = {}
+    for row in plan.ruled_out:
+        reasons.setdefault(row.reason, []).append(row.what)
+    return [f"{'; '.join(whats)}: {reason}" for reason, whats in reasons.items()]
 
 
 def _bullets(console: Console, title: str, texts: Sequence[str] | Iterable[str]) -> None:

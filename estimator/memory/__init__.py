@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from estimator.errors import UnknownNameError
-from estimator.memory.allocator import decile_factors, error_scale, pool_bytes, within_probability
+from estimator.memory.allocator import decile_factors, pool_bytes, spread_name, within_probability
 from estimator.memory.peak import PARTS, moments
 from estimator.numbers import Number
 from estimator.run import Run
@@ -91,7 +91,7 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         run=run, static_bytes=static, dynamic_bytes=allocated - static, constants=constants
     )
     context = constants["memory_context_bytes"]
-    scale = error_scale(run=run, kind="nvidia-smi", constants=constants)
+    scale = constants[spread_name(run=run, kind="nvidia-smi")]
     low, high = decile_factors(scale=scale)
     limit = run.accelerator.memory_bytes
     fits = within_probability(bytes_used=needed + context, limit_bytes=limit, scale=scale)
@@ -130,7 +130,7 @@ def predicted_range_bytes(
 ) -> tuple[Number, Number]:
     """P10 and P90 of a measurement of this kind."""
     value = predicted_bytes(predicted=predicted, kind=kind)
-    low, high = decile_factors(scale=error_scale(run=run, kind=kind, constants=constants))
+    low, high = decile_factors(scale=constants[spread_name(run=run, kind=kind)])
     return value * low, value * high
 
 

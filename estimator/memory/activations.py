@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator.memory.stacks import LOSS_IN_LOGIT_DTYPE, NO_FUSED_LOSS, SCALED_LOGITS, Traits
+from estimator.memory.stacks import LOSS_IN_LOGIT_DTYPE, NO_FUSED_LOSS, SCALED_LOGITS, Traits, eager, upcast_base
 from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
 from estimator.numbers import Number
 from estimator.run import DTYPE_BYTES, Run
@@ -38,19 +38,14 @@ class Activations:
     weight_casts: Number
 
 
-def residual_bytes(*, run: Run, traits: Traits) -> float:
+def residual_bytes(*, run: Run) -> float:
     """Bytes of a number of the residual stream: fp32 where embeddings or norms are kept in fp32."""
-    sharded = run.sharding in ("fsdp", "hsdp")
-    if run.weights_dtype == "fp32" and not sharded:
-        return 4.0
-    kbit = run.quantization in ("nf4", "nf4-double", "int8")
-    return 4.0 if traits.upcast_residual and kbit and not sharded else 2.0
+    full_precision = run.weights_dtype == "fp32" and run.sharding not in ("fsdp", "hsdp")
+    return 4.0 if full_precision or upcast_base(run) else 2.0
 
 
-def compute_bytes(*, run: Run, traits: Traits) -> float:
-    """Bytes of an activation: 2 under 16-bit or autocast, 4 where the stack runs in fp32."""
-    if run.quantization and traits.quantized_fp32:
-        return 4.0
+def compute_bytes(*, run: Run) -> float:
+    """Bytes of an activation: 2 under 16-bit or autocast, 4 where fp32 weights run without autocast."""
     sharded = run.sharding in ("fsdp", "hsdp")
     return 4.0 if run.weights_dtype == "fp32" and not run.autocast and not sharded else 2.0
 
@@ -64,7 +59,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     trained linear modules keep their input; adapters keep their own copy of it, in fp32 unless autocast casts
     it to 16 bit. Source: derived from the module code; checked against PyTorch's memory tracker.
     """
-    e = compute_bytes(run=run, traits=traits)
+    e = compute_bytes(run=run)
     trained = not run.adapters
     if run.architecture.norm.startswith("layernorm"):
         norm = e
@@ -75,7 +70,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     else:
         norm = e
     total = norm * widths.norm_inputs
-    if run.attention == "eager":
+    if eager(run):
         total = total + e * widths.expanded_qkv + widths.heads * run.seq_len * (4.0 + e)
         total = total + (e * widths.attention_out if trained else 0.0)
     else:
@@ -104,17 +99,17 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
 
 
 def turn_bytes_per_token(
-    *, run: Run, traits: Traits, widths: Widths, constants: Mapping[str, float]
+    *, run: Run, widths: Widths, constants: Mapping[str, float]
 ) -> Number:
     """Bytes per token of gradients and temporaries while one layer's backward runs.
 
     The feed-forward block holds the gradients of gate, up and activation at once; around it live a few
     hidden-sized tensors (fitted count). Eager attention holds three score matrices instead. Source: derived.
     """
-    e = compute_bytes(run=run, traits=traits)
+    e = compute_bytes(run=run)
     hidden = constants["memory_turn_hidden_copies"] * e * widths.hidden
     feed_forward = e * widths.feed_forward_turn
-    if run.attention != "eager":
+    if not eager(run):
         return feed_forward + hidden
     return np.maximum(feed_forward, widths.heads * run.seq_len * (e + 8.0)) + hidden
 
@@ -143,10 +138,12 @@ def activations(
 ) -> Activations:
     """One micro-batch's bytes. Tensor parallelism divides all of them (sequence parallel regions assumed)."""
     tokens = run.micro_batch_tokens / run.tp
-    e = compute_bytes(run=run, traits=traits)
-    stream = max(residual_bytes(run=run, traits=traits), e)
+    e = compute_bytes(run=run)
+    stream = max(residual_bytes(run=run), e)
     inputs = stream * widths.hidden
     extra = (stream - 2.0) * 2.0 * widths.hidden if e == 2.0 else 0.0
+    if run.quantization and traits.quantized_extra:
+        extra += constants["memory_quantized_extra_bytes_per_hidden"] * widths.hidden
     layer = layer_bytes_per_token(run=run, traits=traits, widths=widths, adapted=adapted) + extra
     # 1F1B keeps as many micro-batches as there are stages in flight on the first stage.
     in_flight = np.minimum(run.pp, run.micro_batches)
@@ -172,7 +169,7 @@ def activations(
     return Activations(
         saved=tokens * kept,
         layer=tokens * (layer if run.recompute != "none" else 0.0),
-        turn=tokens * turn_bytes_per_token(run=run, traits=traits, widths=widths, constants=constants),
+        turn=tokens * turn_bytes_per_token(run=run, widths=widths, constants=constants),
         retained=tokens * retained,
         final=tokens * final,
         loss=tokens * widths.vocab * loss_bytes_per_logit(run=run, traits=traits, constants=constants),

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from estimator.memory.stacks import traits
 from estimator.numbers import Number
 from estimator.run import Run
+
+HF_STACKS = ("hf", "hf-lean", "hf-fused")
 
 
 def pool_bytes(
@@ -19,7 +20,8 @@ def pool_bytes(
 
     pool = static + dynamic x (1 + gaps). Tensors that live through the step pack tightly; those of a
     micro-batch come in sizes that leave gaps. What must be held has the gaps of batches of one size; the
-    Transformers trainer (autocast, full logits) meets batches of many lengths and keeps blocks of each size. The allocator
+    Transformers trainer (autocast, full logits) meets batches of many lengths and keeps blocks of each size (fewer beyond
+    a common length: gaps fall with the square root of the limit). The allocator
     gives those back before it fails, so the second figure never exceeds what the device has as long as the
     first does not. Source: fitted.
     """
@@ -27,7 +29,12 @@ def pool_bytes(
     needed = static_bytes + dynamic_bytes * (1.0 + tight)
     if run.loss == "full":
         many_lengths = run.stack == "hf" and run.autocast
-        gaps = constants["memory_gaps_many_lengths_fraction"] if many_lengths else tight
+        gaps: Number = tight
+        if many_lengths:
+            rare = np.minimum(constants["memory_gaps_common_length_tokens"] / run.seq_len, 1.0) ** 0.5
+            gaps = np.maximum(tight, constants["memory_gaps_many_lengths_fraction"] * rare)
+    elif run.stack == "axolotl":
+        gaps = constants["memory_gaps_axolotl_fraction"]
     else:
         gaps = constants["memory_gaps_fused_loss_fraction"]
     free = static_bytes + dynamic_bytes * (1.0 + gaps)
@@ -35,12 +42,10 @@ def pool_bytes(
     return needed, np.minimum(free, np.maximum(needed, room))
 
 
-def error_scale(*, run: Run, kind: str, constants: Mapping[str, float]) -> float:
-    """Scale of the logistic spread of ln(measured / predicted) for a memory kind and a group of stacks."""
-    group = traits(run).constants
-    family = "hf" if group in ("hf", "hf_lean", "hf_fused") else "other"
-    name = "allocated" if kind in ("allocated", "active") else "reserved"
-    return constants[f"memory_error_scale_{name}_{family}"]
+def spread_name(*, run: Run, kind: str) -> str:
+    """The registry row with the spread of ln(measured / predicted) for a memory kind and a group of stacks."""
+    measure = "allocated" if kind in ("allocated", "active") else "reserved"
+    return f"memory_error_scale_{measure}_{'hf' if run.stack in HF_STACKS else 'other'}"
 
 
 def within_probability(*, bytes_used: Number, limit_bytes: Number, scale: float) -> Number:

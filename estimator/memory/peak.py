@@ -123,6 +123,9 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
     dequantized = 0.0
     if run.quantization:
         dequantized = shape.largest_linear / run.tp * DTYPE_BYTES["bf16"]
+    dequantized_head = 0.0
+    if run.quantization:
+        dequantized_head = shape.quantizable_head / run.tp * constants["memory_dequantized_head_bytes_per_weight"]
     layers_ahead = 1.0 if run.adapters else 2.0
     turn = acts.layer + acts.turn
     quarter = acts.layer + acts.turn / 3.0
@@ -137,6 +140,7 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
             "logits_and_loss": acts.loss,
             "gathered_shards": buffers.root,
             "weight_casts": casts,
+            "dequantization": dequantized_head,
         },
         "backward": fixed
         | {

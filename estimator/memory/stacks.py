@@ -23,7 +23,7 @@ class Traits:
         adapter_dtype_bytes: bytes of an adapter's parameters (PEFT: fp32).
         adapter_input: every adapted module keeps its own cast of its input; modules that read one tensor share
             one copy; or dropout's output and mask are kept.
-        upcast_residual: a quantised base runs with an fp32 residual stream (norms cast to fp32).
+        kbit_upcast: what a bitsandbytes base leaves unquantised is cast to fp32, and with it the residual stream.
         masters: bf16 weights are copies of fp32 masters that the optimizer holds.
         gradient_bytes: of a trained parameter where it is not that of the parameter; 0: same.
         nested_constants: block constants of a plain NF4 base are quantised again.
@@ -31,7 +31,7 @@ class Traits:
         unties_head: tied embedding and head are held as two tensors.
         quantizes_head: the head is quantised with the other linear modules.
         expands_keys: keys and values are repeated to the number of query heads before flash attention too.
-        quantized_fp32: over a quantised base the activations run in fp32.
+        quantized_extra: a quantised base keeps further hidden-sized tensors per layer (fitted).
         unsharded_accumulation: gradients stay unsharded while micro-batches accumulate.
         retains_input_gradients: sharded frozen layers keep the gradient of their input to the end of backward.
         constants: suffix of the stack's fitted rows in the registry.
@@ -43,7 +43,7 @@ class Traits:
     composed_activations: bool = False
     adapter_dtype_bytes: float = 4.0
     adapter_input: AdapterInput = "per-module"
-    upcast_residual: bool = False
+    kbit_upcast: bool = False
     masters: bool = False
     gradient_bytes: float = 0.0
     nested_constants: bool = True
@@ -51,28 +51,28 @@ class Traits:
     unties_head: bool = False
     quantizes_head: bool = False
     expands_keys: bool = False
-    quantized_fp32: bool = False
+    quantized_extra: bool = False
     unsharded_accumulation: bool = False
     retains_input_gradients: bool = False
     constants: str = "other"
 
 
-_HF = Traits(norm="upcast", upcast_residual=True, retains_input_gradients=True, constants="hf")
+_HF = Traits(norm="upcast", kbit_upcast=True, retains_input_gradients=True, constants="hf")
 _COMPILED = Traits(activation_saved=False, compiled=True, adapter_dtype_bytes=2.0, adapter_input="shared")
 
 TRAITS: dict[Stack, Traits] = {
     "hf": _HF,
-    "hf-lean": replace(_HF, upcast_residual=False, constants="hf_lean"),
+    "hf-lean": replace(_HF, kbit_upcast=False, constants="hf_lean"),
     "hf-fused": replace(
         _HF,
         norm="native",
         activation_saved=False,
         adapter_input="shared",
-        upcast_residual=False,
+        kbit_upcast=False,
         constants="hf_fused",
     ),
     "axolotl": replace(
-        _HF, activation_saved=False, upcast_residual=False, retains_input_gradients=False, constants="axolotl"
+        _HF, activation_saved=False, kbit_upcast=False, retains_input_gradients=False, constants="axolotl"
     ),
     "litgpt": Traits(
         norm="upcast",
@@ -82,7 +82,7 @@ TRAITS: dict[Stack, Traits] = {
         unties_head=True,
         quantizes_head=True,
         expands_keys=True,
-        quantized_fp32=True,
+        quantized_extra=True,
         unsharded_accumulation=True,
         constants="litgpt",
     ),
@@ -95,7 +95,7 @@ TRAITS: dict[Stack, Traits] = {
     "xtuner": replace(_COMPILED, fused_optimizer=True, masters=True),
     "megatron": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0),
     "nemo-automodel": Traits(norm="upcast", adapter_dtype_bytes=2.0, adapter_input="shared"),
-    "optimum-habana": replace(_HF, retains_input_gradients=False, upcast_residual=False, constants="other"),
+    "optimum-habana": replace(_HF, retains_input_gradients=False, kbit_upcast=False, constants="other"),
 }
 
 FUSED_KERNELS = frozenset({"hf-fused", "axolotl"})
@@ -115,9 +115,27 @@ LOSS_IN_LOGIT_DTYPE = frozenset({"gpt_bigcode"})
 SCALED_LOGITS = frozenset({"granite"})
 """Families that rescale their logits, so that no 16-bit copy stays beside the fp32 one."""
 
+OWN_ATTENTION = frozenset({"chatglm", "baichuan"})
+"""Families whose own model code computes the score matrix whatever kernel is asked for."""
+
 
 def traits(run: Run) -> Traits:
     """How this run's stack treats this run's model family."""
     if run.stack in FUSED_KERNELS and run.architecture.family in NO_FUSED_KERNELS:
         return replace(TRAITS["hf-lean"], constants=TRAITS[run.stack].constants)
     return TRAITS[run.stack]
+
+
+def upcast_base(run: Run) -> bool:
+    """Whether norms, embeddings and head of a quantised base are held in fp32 (PEFT's k-bit preparation).
+
+    Sharded training needs one dtype per unit and leaves them as they are.
+    """
+    kbit = run.quantization in ("nf4", "nf4-double", "int8")
+    return kbit and traits(run).kbit_upcast and run.sharding not in ("fsdp", "hsdp")
+
+
+def eager(run: Run) -> bool:
+    """Whether attention keeps its score matrices."""
+    own = run.stack in ("hf", "hf-lean", "hf-fused") and run.architecture.family in OWN_ATTENTION
+    return run.attention == "eager" or own

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator.memory.stacks import Traits
+from estimator.memory.stacks import Traits, upcast_base
 from estimator.memory.widths import Counts
 from estimator.numbers import Number
 from estimator.parameters import adapter_parameters, also_trained_parameters
@@ -129,7 +129,8 @@ def states(*, run: Run, traits: Traits, counts: Counts, constants: Mapping[str, 
         )
         head = counts.quantizable_head / run.tp
         quantized = Held(dense=held.dense * share, expert=held.expert, ends=head).over(weight_shards, run.ep)
-    weights = (owned - quantized) * dtype + quantized * bytes_each
+    unquantized_bytes = 4.0 if upcast_base(run) else dtype
+    weights = (owned - quantized) * unquantized_bytes + quantized * bytes_each
     trained = _trained(run=run, traits=traits, held=held, dtype=dtype)
     masters = moments = gradients = temporary = adapters = 0.0 * run.gpus
     largest: Number = 0.0

@@ -119,4 +119,4 @@ def expert_flop_per_s(*, setup: ServingSetup, constants: Mapping[str, float]) ->
         constants["serving_expert_fraction"],
     )
     width = setup.architecture.expert_intermediate / setup.tp
-    return dense * fraction * width / (width + constants["serving_expert_half_width"])
+    return dense * fraction * width / (width + constants["serving_expert_half_width"] * dense / 1e15)

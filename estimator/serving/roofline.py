@@ -146,13 +146,13 @@ def cache_s(*, setup: ServingSetup, sequences: Number, verified: Number, constan
 def activations_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
     """Hidden-wide vectors that pass through memory between products: norms, residuals, activations, quantising.
 
-    Each token moves so many per layer, and so many more per expert it is routed to.
+    Half of them wait in 16 bits, half in the type that the next product takes.
     """
     a = setup.architecture
     vectors = a.layers * constants["serving_activation_passes"]
-    vectors += a.moe_layers * a.experts_per_token * constants["serving_expert_passes"]
     bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
-    return vectors * a.hidden * UNQUANTIZED_BYTES * tokens / (setup.tp * bytes_per_s)
+    mean_bytes = (UNQUANTIZED_BYTES + MATMUL_BYTES[setup.weights_dtype]) / 2.0
+    return vectors * a.hidden * mean_bytes * tokens / (setup.tp * bytes_per_s)
 
 
 def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
@@ -199,7 +199,7 @@ def step_parts_s(
     new_tokens = np.maximum(setup.input_tokens * (1.0 - setup.cached_input_fraction), 1.0)
     prompts = prompt_tokens / lanes / new_tokens
     half = matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants)
-    launches = a.layers * constants["serving_layer_s"] + a.moe_layers * constants["serving_expert_layer_s"]
+    launches = a.layers * constants["serving_layer_s"]
     passes = np.maximum(tokens / constants["serving_step_tokens"], 1.0)
     parts: dict[str, Number] = {
         "matrix products": products_s(

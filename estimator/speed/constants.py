@@ -92,6 +92,13 @@ class Constants:
         values = [self._values[family_row(what=what, family=f, names=self._names)] for f in family]
         return np.asarray(values).reshape(np.shape(like))
 
+    def own_of_family(self, what: str, family: str | tuple[str, ...], like: Number) -> Number:
+        """The family's own constant or the common one, no neighbour standing in."""
+        families = (family,) if isinstance(family, str) else family
+        names = [f"{f.replace('-', '_')}_{what}" for f in families]
+        values = [self._values[name if name in self._names else what] for name in names]
+        return values[0] if isinstance(family, str) else np.asarray(values).reshape(np.shape(like))
+
     def of_stack(self, what: str, stack: str) -> float:
         """The stack's constant."""
         return self._values[stack_row(what=what, stack=stack, names=self._names)]

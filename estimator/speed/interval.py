@@ -16,5 +16,5 @@ def throughput_factors(*, run: Run, constants: Constants) -> tuple[Number, Numbe
     card = run.accelerator
     stack_low = constants.of_stack("throughput_low_factor", run.stack)
     stack_high = constants.of_stack("throughput_high_factor", run.stack)
-    widening = constants.of_family("interval_widening_exponent", card.family, card.power_watt)
+    widening = constants.own_of_family("interval_widening_exponent", card.family, card.power_watt)
     return stack_low**widening, stack_high**widening

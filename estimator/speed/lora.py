@@ -5,7 +5,6 @@ from __future__ import annotations
 from estimator.numbers import Number
 from estimator.run import Run
 from estimator.speed.constants import Constants
-from estimator.speed.elementwise import features
 from estimator.speed.shapes import adapter_sums
 
 #: Forward, gradient of the input, gradient of the factors.
@@ -16,17 +15,23 @@ def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number)
     """Seconds of the adapters over one micro-batch; 0 for full fine-tuning.
 
     The products (2 x tokens x rank x (in + out) each way, twice that backward) are thin, so their cost is
-    mostly traffic: the input is read again, often cast to the adapter's dtype and passed through dropout,
-    and the output is scaled and added: bytes per element of the adapted modules' inputs and outputs, fitted
-    per stack. Source: counts derived (Hu et al. 2021), bytes fitted.
+    mostly traffic. The adapted module's input is read again, often cast to the adapter's dtype and passed
+    through dropout, and its gradient takes the same way back: bytes per input element, fitted per stack. The
+    output is written and added: bytes per output element. Source: counts derived (Hu et al. 2021), input bytes
+    fitted.
     """
     if not run.adapters:
         return 0.0
     seconds: Number = 0.0
-    per_element = constants.of_stack("lora_bytes_per_element", run.stack)
+    per_input = constants.of_stack("lora_bytes_per_input_element", run.stack)
+    per_output = constants["lora_bytes_per_output_element"]
     bandwidth = run.accelerator.memory_bytes_per_s
+    passes = forward + BACKWARD_PASSES
     for sums in adapter_sums(run.architecture, run.lora_targets):
-        elements = run.micro_batch_tokens * sums.active * features(sums=sums, tp=run.tp)
-        passes = forward + BACKWARD_PASSES
-        seconds = seconds + passes * elements * (per_element / bandwidth + 2.0 * run.lora_rank / rate)
+        if sums.modules:
+            fan_in = sums.in_whole + sums.in_split / run.tp
+            fan_out = sums.out_whole + sums.out_split / run.tp
+            traffic = (fan_in * per_input + fan_out * per_output) / bandwidth
+            products = 2.0 * run.lora_rank * (fan_in + fan_out) / rate
+            seconds = seconds + passes * run.micro_batch_tokens * sums.active * (traffic + products)
     return seconds

@@ -1,0 +1,207 @@
+"""Predictions beside measured runs: memory, training speed and serving, row by row and in summary."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from estimator.errors import InputError
+from estimator.measured import MeasuredRow, RowProblem, read_runs
+from estimator.memory import memory, predicted_bytes, predicted_range_bytes
+from estimator.numbers import GIB
+from estimator.serving.validation import calibration_rows, compare
+from estimator.speed import speed
+
+MEMORY, SPEED, SERVING = "peak_memory_gib", "tokens_per_s_per_gpu", "output_tokens_per_s_per_gpu"
+QUANTITIES = (MEMORY, SPEED, SERVING)
+GROUPINGS = ("method", "stack", "gpu", "sharding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One quantity of one measured run.
+
+    Attributes:
+        id: of the run.
+        quantity: peak_memory_gib, tokens_per_s_per_gpu (training) or output_tokens_per_s_per_gpu (serving).
+        predicted, measured: in the unit of the quantity's name.
+        low, high: P10 and P90 of the prediction; None for serving rows of a file without them.
+        groups: method, stack, gpu and sharding of the run, for the summary.
+        assumed: settings that the row does not state, with the values taken.
+    """
+
+    id: str
+    quantity: str
+    predicted: float
+    measured: float
+    low: float | None
+    high: float | None
+    groups: Mapping[str, str]
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured, less one."""
+        return self.predicted / self.measured - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Absolute errors of a group of checks.
+
+    ``inside_fraction`` is the share of runs inside the 80 % interval (NaN where there is none).
+    """
+
+    quantity: str
+    grouping: str
+    group: str
+    runs: int
+    median_error: float
+    p90_error: float
+    bias: float
+    inside_fraction: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Every check, every row that could not be predicted with the reason, and the summaries."""
+
+    checks: tuple[Check, ...]
+    problems: tuple[RowProblem, ...]
+    summaries: tuple[Summary, ...]
+
+
+def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation:
+    """Predict every run of a file, or of the calibration rows that the package ships.
+
+    Args:
+        path: a CSV file in the columns of measured runs (training, serving, or both); None for the shipped rows.
+
+    Raises:
+        InputError: the file cannot be read, or has neither training nor serving columns.
+    """
+    checks: list[Check] = []
+    problems: list[RowProblem] = []
+    serving_rows = calibration_rows() if path is None else _serving_rows(path)
+    if serving_rows is not None:
+        found, bad = _serving_checks(serving_rows, constants)
+        checks, problems = [*checks, *found], [*problems, *bad]
+    if path is None or serving_rows is None:
+        rows, unread = read_runs(path)
+        problems += unread
+        for row in rows:
+            found = _training_checks(row, constants)
+            checks += found
+            if not found:
+                problems.append(RowProblem(id=row.id, line=0, reason="nothing measured: no memory and no speed"))
+    return Validation(checks=tuple(checks), problems=tuple(problems), summaries=tuple(summaries(checks)))
+
+
+def _training_checks(row: MeasuredRow, constants: Mapping[str, float]) -> list[Check]:
+    run = row.run
+    groups = {"method": run.method, "stack": run.stack, "gpu": row.gpu or "not stated", "sharding": run.sharding}
+    found = []
+    if row.peak_memory_bytes is not None:
+        held = memory(run=run, constants=constants)
+        low, high = predicted_range_bytes(run=run, predicted=held, kind=row.memory_kind, constants=constants)
+        found.append(
+            Check(
+                id=row.id,
+                quantity=MEMORY,
+                predicted=float(predicted_bytes(predicted=held, kind=row.memory_kind)) / GIB,
+                measured=row.peak_memory_bytes / GIB,
+                low=float(low) / GIB,
+                high=float(high) / GIB,
+                groups=groups,
+                assumed=row.assumed,
+            )
+        )
+    if row.tokens_per_s_per_gpu is not None:
+        going = speed(run=run, constants=constants)
+        rate = float(going.tokens_per_s_per_gpu)
+        found.append(
+            Check(
+                id=row.id,
+                quantity=SPEED,
+                predicted=rate,
+                measured=row.tokens_per_s_per_gpu,
+                low=rate * float(going.low_factor),
+                high=rate * float(going.high_factor),
+                groups=groups,
+                assumed=row.assumed,
+            )
+        )
+    return found
+
+
+def _serving_rows(path: Path) -> list[dict[str, str]] | None:
+    """Rows of a file with serving columns, or None where it has none."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            if SERVING not in (table.fieldnames or []):
+                return None
+            return [{key: (value or "").strip() for key, value in row.items() if key} for row in table]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a CSV file in UTF-8 ({error}).") from error
+
+
+def _serving_checks(
+    rows: Sequence[Mapping[str, str]], constants: Mapping[str, float]
+) -> tuple[list[Check], list[RowProblem]]:
+    checks, problems = [], []
+    for one in compare(rows=rows, constants=constants):
+        if one.predicted is None:
+            problems.append(RowProblem(id=one.id, line=0, reason=one.reason))
+            continue
+        checks.append(
+            Check(
+                id=one.id,
+                quantity=SERVING,
+                predicted=one.predicted,
+                measured=one.measured,
+                low=None,
+                high=None,
+                groups={"method": one.weights_dtype, "stack": one.engine, "gpu": one.gpu, "sharding": ""},
+            )
+        )
+    return checks, problems
+
+
+def summaries(checks: Iterable[Check]) -> list[Summary]:
+    """Median and 90th percentile of the absolute error: of each quantity, and by each grouping."""
+    every = list(checks)
+    found = []
+    for quantity in QUANTITIES:
+        of_it = [check for check in every if check.quantity == quantity]
+        if of_it:
+            found.append(_summary(quantity, "all", "all", of_it))
+        for grouping in GROUPINGS:
+            groups = sorted({check.groups[grouping] for check in of_it} - {""})
+            for group in groups:
+                members = [check for check in of_it if check.groups[grouping] == group]
+                found.append(_summary(quantity, grouping, group, members))
+    return found
+
+
+def _summary(quantity: str, grouping: str, group: str, checks: Sequence[Check]) -> Summary:
+    errors = np.array([check.error for check in checks])
+    inside = [
+        check.low <= check.measured <= check.high
+        for check in checks
+        if check.low is not None and check.high is not None
+    ]
+    return Summary(
+        quantity=quantity,
+        grouping=grouping,
+        group=group,
+        runs=len(checks),
+        median_error=float(np.median(np.abs(errors))),
+        p90_error=float(np.quantile(np.abs(errors), 0.9)),
+        bias=float(np.median(errors)),
+        inside_fraction=float(np.mean(inside)) if inside else float("nan"),
+    )

@@ -1,0 +1,5 @@
+"""``python -m reports`` is ``ftcost``."""
+
+from reports.cli import main
+
+main()

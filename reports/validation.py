@@ -1,0 +1,97 @@
+"""``ftcost validate``: how far the predictions are from measured runs, as tables or JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from estimator.validation import QUANTITIES, Check, Summary, Validation
+from reports.terminal import heading, table
+
+WORST = 12
+TITLES = {
+    "peak_memory_gib": "Peak memory (GiB per GPU)",
+    "tokens_per_s_per_gpu": "Training speed (tokens/s per GPU)",
+    "output_tokens_per_s_per_gpu": "Serving throughput (output tokens/s per GPU)",
+}
+
+
+def validation_json(found: Validation) -> dict[str, Any]:
+    """Runs with predicted, measured and error, rows that could not be predicted, and the summary."""
+    runs: dict[str, dict[str, Any]] = {}
+    for check in found.checks:
+        run = runs.setdefault(
+            check.id, {"id": check.id, "predicted": {}, "measured": {}, "error": {}, "low": {}, "high": {}}
+        )
+        run["predicted"][check.quantity] = check.predicted
+        run["measured"][check.quantity] = check.measured
+        run["error"][check.quantity] = check.error
+        run["low"][check.quantity] = check.low
+        run["high"][check.quantity] = check.high
+        run["assumed"] = list(check.assumed)
+    summary: dict[str, Any] = {}
+    for row in found.summaries:
+        plain = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(row).items()}
+        summary.setdefault(row.quantity, {}).setdefault(row.grouping, {})[row.group] = {
+            key: plain[key] for key in ("runs", "median_error", "p90_error", "bias", "inside_fraction")
+        }
+    return {
+        "schema": 1,
+        "runs": list(runs.values()),
+        "not_predicted": [asdict(problem) for problem in found.problems],
+        "summary": summary,
+    }
+
+
+def show_validation(found: Validation, console: Console, *, own: bool) -> None:
+    """Summary by group, the worst misses, and the rows that could not be predicted."""
+    if not own:
+        console.print(
+            "Predicted against the runs that the package ships. They calibrated the model: on runs it has not"
+            " seen, expect the held-out errors of the README."
+        )
+    for quantity in QUANTITIES:
+        rows = [row for row in found.summaries if row.quantity == quantity]
+        if rows:
+            _show_summary(TITLES[quantity], rows, console)
+            _show_worst([check for check in found.checks if check.quantity == quantity], console)
+    if found.problems:
+        heading(console, f"Not predicted ({len(found.problems)})")
+        for problem in found.problems:
+            line = f", line {problem.line}" if problem.line else ""
+            console.print(f"  {problem.id}{line}: {problem.reason}")
+
+
+def _show_summary(title: str, rows: list[Summary], console: Console) -> None:
+    heading(console, f"{title}: absolute error")
+    shown = table(
+        ("by", "left"),
+        ("group", "left"),
+        ("runs", "right"),
+        ("median", "right"),
+        ("P90", "right"),
+        ("bias", "right"),
+        ("in 80 %", "right"),
+    )
+    for row in rows:
+        shown.add_row(
+            row.grouping,
+            row.group,
+            str(row.runs),
+            f"{100 * row.median_error:.1f} %",
+            f"{100 * row.p90_error:.1f} %",
+            f"{100 * row.bias:+.1f} %",
+            "-" if math.isnan(row.inside_fraction) else f"{100 * row.inside_fraction:.0f} %",
+        )
+    console.print(shown)
+
+
+def _show_worst(checks: list[Check], console: Console) -> None:
+    worst = sorted(checks, key=lambda check: -abs(check.error))[:WORST]
+    shown = table(("worst", "left"), ("predicted", "right"), ("measured", "right"), ("error", "right"))
+    for check in worst:
+        shown.add_row(check.id, f"{check.predicted:,.4g}", f"{check.measured:,.4g}", f"{100 * check.error:+.1f} %")
+    console.print(shown)

@@ -1,0 +1,172 @@
+"""Cost lines, months and totals against cases worked out by hand, to the cent."""
+
+import numpy as np
+import pytest
+
+from estimator import costs
+from estimator.algebra import Cell
+from estimator.assumptions import Assumption, shipped
+from estimator.ownership import ArmSpec, base_lines, month_column, totals, with_series
+from estimator.series import requests_in_month, retrains_in_month
+
+FIXED = {
+    "requests_per_day": 1000.0,
+    "input_tokens": 1000.0,
+    "output_tokens": 100.0,
+    "static_input_fraction": 0.5,
+    "few_shot_tokens": 1500.0,
+    "cache_hit_fraction": 0.6,
+    "retry_ratio": 1.0,
+    "monitoring_fraction": 0.0,
+    "horizon_months": 2.0,
+    "api_migrations_per_year": 1.0,
+    "prompt_engineering_hours": 10.0,
+    "engineer_usd_per_hour": 100.0,
+    "api_ops_hours_per_month": 1.0,
+    "evaluation_rows": 100.0,
+    "evaluation_runs": 2.0,
+    "review_usd_per_row": 1.0,
+}
+PRICES = {
+    "input_price": 2.0,
+    "cached_input_price": 0.2,
+    "cache_write_price": 2.5,
+    "output_price": 10.0,
+    "batch_price_ratio": 0.5,
+}
+
+
+def parameter(name: str, value: float) -> Assumption:
+    return Assumption(
+        name=name,
+        label=name,
+        base=value,
+        low=value,
+        high=value,
+        unit="",
+        status="user",
+        source="test",
+        checked="2026-11-21",
+    )
+
+
+def arm(lines: object, prices: dict[str, float]) -> ArmSpec:
+    return ArmSpec(
+        id="test",
+        label="test",
+        kind="api",
+        style="test",
+        lines=lines,  # type: ignore[arg-type]
+        parameters=tuple(parameter(name, value) for name, value in prices.items()),
+    )
+
+
+def few_shot(x: costs.Parameters) -> list[costs.Line]:
+    return costs.api_lines(x, style="few-shot")
+
+
+def test_a_few_shot_api_costs_to_the_cent_what_a_hand_computes() -> None:
+    # Per request: 2,000 static tokens, 60 % read at $0.20 and 40 % written at $2.50; 500 dynamic at $2;
+    # 100 out at $10 a million: 0.00024 + 0.002 + 0.001 + 0.001 = $0.00424. 1,000 a day x 730/24 days.
+    per_month = 1000 * 730 / 24 * 0.00424
+    once = 10 * 100 + 100 * 2 * 1.0
+    expected = once + 2 * (per_month + 100.0)
+    values = dict(shipped().setting(FIXED))
+    spec = arm(few_shot, PRICES)
+    shared = with_series(values, month_column(2.0))
+    got = totals(spec=spec, shared=shared, own=PRICES)
+    assert float(got.usd[0]) == pytest.approx(expected, abs=0.005)
+    assert sum(line.total_usd for line in base_lines(spec=spec, values=values)) == pytest.approx(
+        expected, abs=0.005
+    )
+
+
+def test_a_short_prompt_is_not_cached() -> None:
+    values = {**shipped().setting(FIXED), "month": 1.0, "requests_in_month": 1e6, "api_price_factor": 1.0}
+    values |= {"api_moves_in_month": 0.0, **PRICES}
+    by_name = {line.name: line for line in costs.api_lines(values, style="zero-shot")}
+    assert by_name["input tokens read from the prompt cache"].quantity == 0.0
+    assert by_name["input tokens"].quantity == pytest.approx(1000.0)
+
+
+def test_replicas_are_whole_and_never_below_the_floor() -> None:
+    x = {
+        "requests_in_month": np.array([0.0, 730 * 3600 * 1.0, 730 * 3600 * 10.0]),
+        "requests_per_s_per_replica": 2.0,
+        "serving_speed_ratio": 1.0,
+        "slo_throughput_fraction": 1.0,
+        "max_load_fraction": 0.5,
+        "peak_to_mean_ratio": 3.0,
+        "minimum_replicas": 2.0,
+    }
+    assert costs.replicas(x).tolist() == [2.0, 3.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("every", "horizon", "expected"),
+    [(4.0, 12.0, 2), (3.0, 12.0, 3), (12.0, 12.0, 0), (0.25, 2.0, 4), (5.0, 12.0, 2)],
+)
+def test_retrains_by_schedule_leave_out_the_last_month(every: float, horizon: float, expected: int) -> None:
+    months = np.arange(1.0, horizon + 1.0)
+    x = {"month": months, "retrain_every_months": every, "horizon_months": horizon}
+    assert retrains_in_month(x).sum() == expected
+
+
+def test_traffic_grows_from_the_second_month_on() -> None:
+    x = {"month": np.array([1.0, 13.0]), "requests_per_day": 24.0, "traffic_growth_fraction_per_year": 0.5}
+    assert requests_in_month(x) == pytest.approx([730.0, 1095.0])
+
+
+def test_discounting_lowers_a_cost_that_lies_ahead_and_not_one_of_today() -> None:
+    values = dict(shipped().setting({**FIXED, "discount_fraction_per_year": 0.21, "horizon_months": 6.0}))
+    shared = with_series(values, month_column(6.0))
+    later = arm(lambda x: [costs._monthly("serving", "a", "month", 1.0, 100.0)], {})
+    today = arm(lambda x: [costs._once("data", "a", "once", 1.0, 100.0)], {})
+    got = totals(spec=later, shared=shared, own={})
+    assert float(got.npv_usd[0]) == pytest.approx(sum(100 * 1.21 ** (-m / 12) for m in range(1, 7)))
+    assert float(totals(spec=today, shared=shared, own={}).npv_usd[0]) == 100.0
+
+
+def test_one_array_pass_equals_many_single_passes() -> None:
+    values = dict(shipped().setting(FIXED))
+    spec = arm(few_shot, PRICES)
+    volumes = np.array([[10.0, 1e3, 1e6]])
+    together = totals(
+        spec=spec, shared=with_series({**values, "requests_per_day": volumes}, month_column(2.0)), own=PRICES
+    ).usd
+    alone = [
+        float(
+            totals(
+                spec=spec,
+                shared=with_series({**values, "requests_per_day": float(v)}, month_column(2.0)),
+                own=PRICES,
+            ).usd[0]
+        )
+        for v in volumes[0]
+    ]
+    assert together == pytest.approx(alone)
+
+
+def test_more_tokens_are_never_cheaper() -> None:
+    values = dict(shipped().setting(FIXED))
+    tokens = np.linspace(1.0, 5000.0, 50)[None, :]
+    for name in ("input_tokens", "output_tokens", "requests_per_day"):
+        shared = with_series({**values, name: tokens}, month_column(2.0))
+        usd = totals(spec=arm(few_shot, PRICES), shared=shared, own=PRICES).usd
+        assert np.all(np.diff(usd) > 0), name
+
+
+def test_the_text_of_a_formula_computes_what_the_numbers_give() -> None:
+    names = {
+        "rows": 10.0,
+        "label_usd_per_row": 2.0,
+        "label_redo_fraction": 0.25,
+        "pilot_rows": 4.0,
+        "cleanup_usd": 7.0,
+    }
+    cells = {name: Cell(name) for name in names}
+    functions = {"MIN": min, "MAX": max}
+    for number, text in zip(costs.data_lines(names), costs.data_lines(cells), strict=True):
+        for value, cell in ((number.quantity, text.quantity), (number.unit_price_usd, text.unit_price_usd)):
+            written = cell.text if isinstance(cell, Cell) else str(cell)
+            assert eval(written, functions, dict(names)) == pytest.approx(value)
