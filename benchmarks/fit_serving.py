@@ -67,6 +67,9 @@ def _fixed(
     )
 
 
+PULL = 0.2
+"""Weight of one unit of log distance from the prior, beside the rows' log errors."""
+
 PEAK = "fraction of the dense peak"
 CONSTANTS: tuple[Constant, ...] = (
     _fixed(
@@ -136,9 +139,9 @@ CONSTANTS: tuple[Constant, ...] = (
         "default max_batch_size of LMDeploy on data-centre parts",
     ),
     _fitted("serving_matmul_fraction_ampere", "matrix products, Ampere", PEAK, 0.70, 0.3, 1.0),
-    _fitted("serving_matmul_fraction_ada", "matrix products, Ada", PEAK, 0.50, 0.2, 1.0),
+    _fitted("serving_matmul_fraction_ada", "matrix products, Ada", PEAK, 0.55, 0.2, 1.0),
     _fitted("serving_matmul_fraction_hopper", "matrix products, Hopper", PEAK, 0.65, 0.3, 1.0),
-    _fitted("serving_matmul_fraction_blackwell", "matrix products, Blackwell", PEAK, 0.62, 0.3, 0.85),
+    _fitted("serving_matmul_fraction_blackwell", "matrix products, Blackwell", PEAK, 0.55, 0.3, 0.85),
     _fitted(
         "serving_matmul_fraction_blackwell_consumer",
         "matrix products, Blackwell workstation and consumer cards",
@@ -186,23 +189,23 @@ CONSTANTS: tuple[Constant, ...] = (
     ),
     _fitted("serving_power_exponent", "clock under a power limit", "exponent", 0.5, 0.1, 1.0),
     _fitted("serving_fp8_fraction", "fp8 products over the 16-bit fraction of peak", "ratio", 1.0, 0.5, 1.2),
-    _fitted("serving_fp4_fraction", "fp4 products over the 16-bit fraction of peak", "ratio", 0.6, 0.1, 1.0),
-    _fitted("serving_memory_fraction", "memory bandwidth reached", "fraction", 0.85, 0.5, 0.95),
+    _fitted("serving_fp4_fraction", "fp4 products over the 16-bit fraction of peak", "ratio", 0.75, 0.1, 1.0),
+    _fitted("serving_memory_fraction", "memory bandwidth reached", "fraction", 0.9, 0.5, 0.95),
     _fitted("serving_link_fraction", "bandwidth reached over NVLink and xGMI", "fraction", 0.7, 0.2, 1.0),
     _fitted("serving_bus_fraction", "bandwidth reached over PCI Express", "fraction", 0.5, 0.1, 1.0),
-    _fitted("serving_exchange_s", "start of one exchange between ranks", "s", 15e-6, 1e-6, 100e-6),
-    _fitted("serving_layer_s", "launches of one layer and step", "s", 50e-6, 5e-6, 200e-6),
-    _fitted("serving_sequence_s", "scheduling and sampling of one sequence and step", "s", 4e-6, 1e-7, 1e-4),
+    _fitted("serving_exchange_s", "start of one exchange between ranks", "s", 30e-6, 1e-6, 100e-6),
+    _fitted("serving_layer_s", "launches of one layer and step", "s", 60e-6, 5e-6, 200e-6),
+    _fitted("serving_sequence_s", "scheduling and sampling of one sequence and step", "s", 5e-6, 1e-7, 1e-4),
     _fitted("serving_request_s", "admission of one request", "s", 1e-4, 1e-6, 5e-3),
-    _fitted("serving_activation_passes", "hidden-wide vectors moved per token and layer", "ratio", 10.0, 0.5, 60.0),
+    _fitted("serving_activation_passes", "hidden-wide vectors moved per token and layer", "ratio", 30.0, 0.5, 60.0),
     _fitted("serving_expert_tile_tokens", "padding of each touched expert's rows", "token", 32.0, 1.0, 512.0),
     _fixed("serving_step_tokens","tokens of one engine step","token",8192.0,"published","default max_num_tokens of TensorRT-LLM"),
-    _fitted("serving_expert_fraction", "grouped expert products over dense ones", "ratio", 0.7, 0.1, 1.0),
+    _fitted("serving_expert_fraction", "grouped expert products over dense ones", "ratio", 0.8, 0.1, 1.0),
     _fitted("serving_expert_half_width", "expert width at half that rate, per PFLOP/s", "feature/(PFLOP/s)", 500.0, 1.0, 20000.0),
     _fitted(
-        "serving_widened_expert_fraction", "widened 4-bit experts over dense products", "ratio", 0.25, 0.03, 1.0
+        "serving_widened_expert_fraction", "widened 4-bit experts over dense products", "ratio", 0.35, 0.03, 1.0
     ),
-    _fitted("serving_expert_imbalance", "busiest expert rank over the mean", "ratio", 1.5, 1.0, 3.0),
+    _fitted("serving_expert_imbalance", "busiest expert rank over the mean", "ratio", 2.0, 1.0, 3.0),
     _fixed(
         "serving_engine_factor_tensorrt_llm", "throughput, tensorrt-llm", "ratio", 1.0, "computed", "the reference"
     ),
@@ -309,7 +312,7 @@ def fit(data: Calibration, kept: Array, start: Mapping[str, float] | None = None
     def residuals(point: Array) -> Array:
         constants.update({c.name: float(v) for c, v in zip(free, np.exp(point), strict=True)})
         error = np.log(np.maximum(data.predicted(constants), 1e-3) / data.measured)
-        return np.concatenate([(data.weight * error)[kept], 0.05 * (point - prior)])
+        return np.concatenate([(data.weight * error)[kept], PULL * (point - prior)])
 
     found = least_squares(
         residuals, begin, bounds=(low, high), loss="soft_l1", f_scale=0.1, max_nfev=60, x_scale=0.3

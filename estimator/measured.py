@@ -70,9 +70,9 @@ def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
     """What a row that does not say otherwise is taken to have used.
 
     Recompute: none in litgpt, InternEvo, LLM Foundry, FMS-FSDP and Optimum Habana, selective in torchtitan,
-    Megatron and NeMo AutoModel, full elsewhere. Autocast: only in axolotl, whose recipes set it. Adapters: rank 8 on q and v (PEFT, litgpt, torchtune), rank 16 on all
-    modules where the stack's recipes do so. Several accelerators: full fine-tuning fully sharded, adapters
-    data parallel. Loss: the stack's own.
+    Megatron and NeMo AutoModel, full elsewhere. Autocast: only in axolotl, whose recipes set it. Adapters: rank
+    8 on q and v (PEFT, litgpt, torchtune), rank 16 on all modules where the stack's recipes do so. Several
+    accelerators: full fine-tuning fully sharded, adapters data parallel. Loss: the stack's own.
     """
     everything = stack in _ADAPT_ALL
     several = "fsdp" if method == "full" else "ddp"
@@ -124,7 +124,7 @@ def _read(text: str, *, where: str) -> tuple[list[MeasuredRow], list[RowProblem]
         line = table.line_num
         name = (cells.get("id") or "").strip() or f"line {line}"
         try:
-            if cells.get(None):  # type: ignore[call-overload]
+            if cells.get(None):
                 raise InputError("has more cells than the header has columns.")
             filled = {key: (value or "").strip() for key, value in cells.items()}
             rows.append(measured_row(filled, name=name))
@@ -174,6 +174,7 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
     replicas = gpus / (degrees["tp"] * degrees["pp"] * degrees["cp"])
     if replicas < 1.0:
         raise InputError(f"tp x pp x cp is more than gpus = {gpus:g}.")
+    seq_len = _number(cells, "seq_len", 0.0)
     adapters = method != "full"
     run = Run(
         architecture=resolve_model(cells["model"]).architecture,
@@ -192,8 +193,8 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         sharding=one_of("sharding"),
         offload=one_of("offload"),
         micro_batch=micro_batch,
-        global_batch=_number(cells, "global_batch", micro_batch * replicas),
-        seq_len=_number(cells, "seq_len", 0.0),
+        global_batch=_global_batch(cells, micro_batch * replicas, seq_len),
+        seq_len=seq_len,
         recompute=one_of("recompute"),
         attention=one_of("attention"),
         stack=stack,  # type: ignore[arg-type]
@@ -233,6 +234,16 @@ def _also_trained(cells: Mapping[str, str]) -> tuple[str, ...]:
         if name not in ("embeddings", "head"):
             raise UnknownNameError("module", name, ["embeddings", "head"], where="also_trained")
     return tuple(names)
+
+
+def _global_batch(cells: Mapping[str, str], default: float, seq_len: float) -> float:
+    """Sequences per step; the cell may also say tokens ("500000 tokens", "0.5M tokens")."""
+    text = cells.get("global_batch") or ""
+    if not text.endswith(" tokens"):
+        return _number(cells, "global_batch", default)
+    amount = text.removesuffix(" tokens")
+    millions = amount.endswith("M")
+    return _value(amount.removesuffix("M"), "global_batch") * (1e6 if millions else 1.0) / seq_len
 
 
 def _number(cells: Mapping[str, str], column: str, default: float) -> float:

@@ -42,7 +42,7 @@ from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
 
 TIE_FRACTION = 0.01
-"""Medians closer than this are a tie."""
+"""Costs closer than this are a tie."""
 
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
@@ -291,17 +291,17 @@ def base_requests(values: Mapping[str, float]) -> float:
 
 
 def _cheapest(arms: Sequence[Arm]) -> Arm | None:
-    """The arm with the lowest median cost; among near ties the one that risks quality least.
+    """The arm with the lowest cost at base assumptions; among near ties the one that risks quality least.
 
     LoRA comes before QLoRA (its base is not quantised) and both before full fine-tuning (less forgetting,
     smaller artefacts); other near ties keep the order of the arms.
     """
     if not arms:
         return None
-    lowest = min(arm.total_usd.p50 for arm in arms)
-    ties = [arm for arm in arms if arm.total_usd.p50 <= (1 + TIE_FRACTION) * lowest]
+    lowest = min(arm.total_usd.base for arm in arms)
+    ties = [arm for arm in arms if arm.total_usd.base <= (1 + TIE_FRACTION) * lowest]
     order = {f"self:{method}": place for place, method in enumerate(("lora", "qlora", "full"))}
-    return min(ties, key=lambda arm: (order.get(arm.id, len(order)), arm.total_usd.p50, arm.id))
+    return min(ties, key=lambda arm: (order.get(arm.id, len(order)), arm.total_usd.base, arm.id))
 
 
 # Break-even, verdict

@@ -186,7 +186,7 @@ def _block(
     held = memory(run=run, constants=values)
     rate = speed(run=run.with_(seq_len=workload.mean_seq_len), constants=values).tokens_per_s_per_gpu
     hours = values["run_overhead_hours"] + workload.processed_tokens / (rate * run.gpus) / SECONDS_PER_HOUR
-    whole_batch = run.micro_batch * run.gpus <= np.maximum(values["global_batch"], run.gpus)
+    whole_batch = run.micro_batch * run.gpus <= values["global_batch"]
     return Block(
         run=run,
         records=records,

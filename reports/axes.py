@@ -26,6 +26,7 @@ def drawing() -> Iterator[None]:
                 "font.family": "DejaVu Sans",
                 "font.size": 8.0,
                 "text.parse_math": False,
+                "axes.unicode_minus": False,
                 "text.color": INK,
                 "axes.edgecolor": FAINT,
                 "axes.labelcolor": SOFT,
@@ -115,9 +116,13 @@ def right_room_points(axes: Any) -> float:
 
 def kind_legend(figure: Any, plan: Plan, *, x: float, y: float) -> None:
     """Names the colours of the kinds of arm that the plan has, in one line from (x, y) of the figure."""
+    from matplotlib.lines import Line2D
+
     points = figure.get_figwidth() * 72
     for kind, label in KIND_LABELS.items():
         if any(arm.kind == kind for arm in plan.arms):
-            figure.text(x, y, "■", color=KIND_COLOURS[kind], fontsize=8, va="center")
+            figure.add_artist(
+                Line2D([x + 3.5 / points], [y], marker="s", markersize=5.5, color=KIND_COLOURS[kind], linewidth=0)
+            )
             figure.text(x + 11 / points, y, label, color=SOFT, fontsize=7.5, va="center")
             x += (24 + width(label, 7.5)) / points

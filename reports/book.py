@@ -90,8 +90,7 @@ class Book:
         self, sheet: Any, row: int, column: int, formula: str, value: float | str | bool, style: str = "number"
     ) -> None:
         """A live formula with the value that the program has for it."""
-        cached = str(value).upper() if isinstance(value, bool) else value
-        sheet.write_formula(row, column, formula, self.formats[style], cached)
+        sheet.write_formula(row, column, formula, self.formats[style], value)
 
     def heads(self, sheet: Any, row: int, heads: Sequence[str]) -> None:
         """The head line of a table."""

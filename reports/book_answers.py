@@ -154,8 +154,14 @@ def write_break_even(book: Book) -> None:
     low, high = plan.break_evens[0].searched_per_day
     book.text(sheet, row, 0, f"Searched from {low:,.0f} to {high:,.0f} requests a day.", "note")
     row += 2
-    heads = ("way", "fixed and in steps, USD", "in proportion, USD", "break-even, requests a day", "total, USD")
-    book.heads(sheet, row, heads)
+    live_heads = (
+        "way",
+        "fixed or in steps, USD",
+        "in proportion, USD",
+        "break-even, requests a day",
+        "total, USD",
+    )
+    book.heads(sheet, row, live_heads)
     shown = [tuned, *(plan.arm(item.rival) for item in plan.break_evens)]
     per_day = plan.scenario.assumptions["requests_per_day"]
     fixed_here, moving_here = _split(tuned)

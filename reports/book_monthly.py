@@ -1,4 +1,4 @@
-"""The sheets Assumptions and Monthly: the inputs, and every cost line of every arm by month as formulas over them."""
+"""The sheets Assumptions and Monthly: the inputs, and every cost line by month as formulas over them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def write_assumptions(book: Book) -> tuple[int, int]:
         book,
         sheet,
         row,
-        "Behind the choice of cards, memory and speed: not live here; change them with ftcost plan --set name=value",
+        "Behind the choice of cards, memory, speed: not live here, change them with ftcost plan --set name=value",
     )
     for item in (item for item in rows if item.name not in live):
         _assumption(book, sheet, row, item, "")

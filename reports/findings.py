@@ -43,6 +43,15 @@ def where_it_goes(plan: Plan) -> str:
     return text
 
 
+def sentence(text: str) -> str:
+    """The text with a capital at its start, unless it starts with a name such as provider/model.
+
+    >>> sentence("tuning pays from 100 requests a day"), sentence("google/gemini is cheapest")
+    ('Tuning pays from 100 requests a day', 'google/gemini is cheapest')
+    """
+    return text[:1].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
+
+
 def named(arm: Arm) -> str:
     """The arm's name, short enough for a title."""
     return shortened(arm.label, 44)
@@ -108,11 +117,12 @@ def break_even(plan: Plan) -> list[str]:
     for item in sorted(plan.break_evens, key=lambda item: order.index(item.rival)):
         rival = named(plan.arm(item.rival))
         if item.lowest_per_day is None:
-            text = (
-                f"{tuned} costs more than {rival} at every volume up to"
-                f" {count(item.searched_per_day[1])} requests a day."
+            found.append(
+                f"{tuned} costs more than {rival} at every volume up to {count(item.searched_per_day[1])} requests a"
+                f" day, and so it does in {percent(item.never_probability)} of the draws."
             )
-        elif item.lowest_per_day <= item.searched_per_day[0]:
+            continue
+        if item.lowest_per_day <= item.searched_per_day[0]:
             text = f"{tuned} costs less than {rival} from the first request a day."
         else:
             text = f"{tuned} starts to cost less than {rival} at {count(item.lowest_per_day)} requests a day"

@@ -17,7 +17,8 @@ from reports.text import fitted
 
 TITLE_SIZE = 15.0
 TORNADO_ROWS = 10
-STATUS_ORDER = ("user", "guess", "computed", "fitted", "published", "measured")
+DRAWN_OPTIONS = 4
+PRICE_ROWS = 14
 
 
 def budget_pdf(plan: Plan) -> bytes:
@@ -71,11 +72,11 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     values = plan.scenario.assumptions
     _title(sheet, f"The answer · {plan.model.id}", findings.answer(plan))
     sheet.paragraph(
-        f"{arm.label}: {money(total.base)} over {months} months at the base values. Over"
-        f" {plan.scenario.draws:,} draws of the assumptions the cost lies between {money(total.p10)} (10th"
-        f" percentile) and {money(total.p90)} (90th), with a median of {money(total.p50)}; it is the cheapest in"
-        f" {percent(arm.probability_cheapest)} of them. That is {dollars(arm.usd_per_1000_requests)} per 1,000"
-        f" requests. {money(arm.build_usd)} is spent before the first month."
+        f"{arm.label} costs {money(total.base)} over {months} months at the base values:"
+        f" {money(arm.build_usd)} before the first month, and {dollars(arm.usd_per_1000_requests)} for every 1,000"
+        f" requests all told. Over {plan.scenario.draws:,} draws of the assumptions its median is"
+        f" {money(total.p50)}, its 10th percentile {money(total.p10)} and its 90th {money(total.p90)}; it is the"
+        f" cheapest way in {percent(arm.probability_cheapest)} of them."
     )
     sheet.paragraph(
         f"The task: {quantity(values['requests_per_day'])} requests a day of"
@@ -85,9 +86,10 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
         colour=SOFT,
     )
     sheet.heading("Why")
-    sheet.points(plan.verdict.reasons, 9.0)
+    sheet.points([findings.sentence(text) for text in plan.verdict.reasons], 9.0)
     sheet.heading("What would change it")
-    sheet.points(plan.verdict.flips or ("Nothing in the range searched.",), 9.0)
+    flips = plan.verdict.flips or ("nothing in the range searched",)
+    sheet.points([findings.sentence(text) for text in flips], 9.0)
     sheet.heading("Break-even")
     sheet.points(findings.break_even(plan)[:3], 9.0)
     rows = len(plan.arms)
@@ -115,11 +117,11 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
     charts.cost_over_time(sheet.axes(height, left=48, right=180, above=20), plan)
     sheet.heading("The ways, cheapest first")
     columns = (
-        Column(head="way", share=3.4),
+        Column(head="way", share=3.0),
         Column(head="before month 1", share=1.1, number=True),
         Column(head="a month after", share=1.1, number=True),
         Column(head="total", share=0.9, number=True),
-        Column(head="P10 to P90", share=1.5, number=True),
+        Column(head="P10 to P90", share=2.0, number=True),
         Column(head="present value", share=1.1, number=True),
         Column(head="per 1,000 requests", share=1.3, number=True),
         Column(head="cheapest in", share=1.15, number=True),
@@ -141,9 +143,9 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
     ]
     chosen = [index for index, arm in enumerate(arms) if arm.id == plan.verdict.arm]
     sheet.table(columns, rows, size=7.0, lines=2, bold_rows=chosen)
-    notes = list(dict.fromkeys(note for arm in arms for note in arm.notes))
+    notes = {note: arm.label for arm in reversed(arms) for note in arm.notes}
     if notes and sheet.room > 40:
-        sheet.points(notes, 7.5, lines=2)
+        sheet.points([f"{label}: {note}" for note, label in reversed(notes.items())], 7.5, lines=2)
 
 
 def _money(sheet: Sheet, plan: Plan) -> None:
@@ -225,13 +227,17 @@ def _run(sheet: Sheet, plan: Plan) -> None:
         for option in options
     ]
     sheet.table(columns, rows, size=7.0, lines=2)
-    entries = legend_rows(run_charts.memory_entries(options)), legend_rows(run_charts.time_entries(options))
+    drawn = (
+        [option for option in options if "cheapest" in option.roles] if len(options) > DRAWN_OPTIONS else options
+    )
+    which = "" if len(drawn) == len(options) else ": the cheapest of each method"
+    entries = legend_rows(run_charts.memory_entries(drawn)), legend_rows(run_charts.time_entries(drawn))
     each = (sheet.room - 2 * 62 - 12 * sum(entries)) / 2
-    height = max(90.0, min(each, 42.0 * len(options) + 20))
-    sheet.heading("Memory per card, by part")
-    run_charts.memory(sheet.axes(height, left=120, right=6, above=4 + 12 * entries[0]), options)
-    sheet.heading("Time of one optimizer step, by part", before=0)
-    run_charts.step_time(sheet.axes(height, left=120, right=6, above=4 + 12 * entries[1]), options)
+    height = max(90.0, min(each, 42.0 * len(drawn) + 20))
+    sheet.heading(f"Memory per card, by part{which}")
+    run_charts.memory(sheet.axes(height, left=130, right=6, above=4 + 12 * entries[0]), drawn)
+    sheet.heading(f"Time of one optimizer step, by part{which}", before=0)
+    run_charts.step_time(sheet.axes(height, left=130, right=6, above=4 + 12 * entries[1]), drawn)
 
 
 def _doubt(sheet: Sheet, plan: Plan) -> None:
@@ -251,7 +257,8 @@ def _doubt(sheet: Sheet, plan: Plan) -> None:
         f"Every assumption was drawn {plan.scenario.draws:,} times within its range, the same draw for every way.",
         colour=SOFT,
     )
-    shown = min(len(plan.arms), 8, int((sheet.room - 60) / 24))
+    likely = sum(arm.probability_cheapest >= 0.005 for arm in plan.arms)
+    shown = min(len(plan.arms), max(likely, 3), int((sheet.room - 60) / 24))
     charts.chances(sheet.axes(24.0 * shown + 8, left=165, right=10), plan, shown)
     if plan.ruled_out and sheet.room > 70:
         sheet.heading("Considered and ruled out")
@@ -286,9 +293,10 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for row in dict.fromkeys(listed)
     ]
-    sheet.table(columns, rows, size=6.8, lines=2, keep=sheet.room * 0.42)
+    left_out = sheet.points_height(plan.not_included, 7.5, lines=2) + 26
+    sheet.table(columns, rows, size=6.8, lines=2, keep=left_out + 60 + 12.0 * min(len(plan.prices), PRICE_ROWS))
     if plan.defaults_used:
-        sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 7.0, colour=SOFT, lines=2)
+        sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 6.8, colour=SOFT, lines=3)
     sheet.heading("Prices", before=2)
     prices = (
         Column(head="what", share=3.0),
@@ -309,7 +317,7 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for item in plan.prices
     ]
-    sheet.table(prices, seen, size=6.8, lines=2, keep=min(30 + 12.0 * len(plan.not_included), sheet.room * 0.45))
+    sheet.table(prices, seen, size=6.8, keep=left_out)
     if plan.not_included:
         sheet.heading("Not included", before=2)
         sheet.points(plan.not_included, 7.5, lines=2)

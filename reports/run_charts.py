@@ -62,7 +62,7 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
         )
     _option_rows(axes, shown)
     axes.grid(axis="x")
-    axes.set_xlabel("GiB per card at the peak. ▼ device total; ┃ what the card offers".replace("┃", "|"))
+    axes.set_xlabel("GiB per card at the peak; triangle: device total, stroke: what the card offers")
     legend_above(axes, len(names) + 1)
 
 

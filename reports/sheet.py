@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.style import FAINT, INK, SOFT, WASH
-from reports.text import width, wrapped
+from reports.text import wrapped
 
 A4_IN = (8.27, 11.69)
 MARGIN = 46.0
@@ -79,17 +79,23 @@ class Sheet:
         colour: str = INK,
         after: float = 5.0,
         indent: float = 0.0,
-        mark: str = "",
+        mark: bool = False,
         lines: int = 0,
     ) -> None:
-        """Wrapped text; ``mark`` stands before its first line."""
+        """Wrapped text; ``mark`` puts a dot before its first line."""
         step = size * LEADING
         for index, line in enumerate(wrapped(text, self.inner - indent, size, bold=bold, lines=lines)):
             if index == 0 and mark:
-                self.put(MARGIN + indent - width(mark, size) - 4, self.y + step / 2, mark, size, colour=colour)
+                self._dot(MARGIN + indent - 7, self.y + step / 2, colour)
             self.put(MARGIN + indent, self.y + step / 2, line, size, bold=bold, colour=colour)
             self.y += step
         self.y += after
+
+    def _dot(self, x: float, y: float, colour: str) -> None:
+        from matplotlib.lines import Line2D
+
+        at = [x / self.width], [1 - y / self.height]
+        self.figure.add_artist(Line2D(*at, marker="o", markersize=2.6, color=colour, linewidth=0))
 
     def heading(self, text: str, *, before: float = 8.0) -> None:
         """A heading inside the page."""
@@ -104,11 +110,16 @@ class Sheet:
             if needed > self.room - (size * LEADING if left > 1 else 0):
                 self.more(left, size)
                 return
-            self.paragraph(item, size, indent=14, mark="•", after=2.5, lines=lines)
+            self.paragraph(item, size, indent=14, mark=True, after=2.5, lines=lines)
+
+    def points_height(self, items: Sequence[str], size: float, *, lines: int = 0) -> float:
+        """Points that a list would take."""
+        each = (len(wrapped(item, self.inner - 14, size, lines=lines)) for item in items)
+        return sum(size * LEADING * count + 2.5 for count in each)
 
     def more(self, left: int, size: float = 7.5) -> None:
         """Says how many rows are left out here, and where they are."""
-        self.paragraph(f"… and {left} more in budget.xlsx and plan.json.", size, colour=SOFT, after=2.0)
+        self.paragraph(f"and {left} more in budget.xlsx and plan.json.", size, colour=SOFT, after=2.0)
 
     def table(
         self,

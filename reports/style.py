@@ -111,12 +111,12 @@ def shortened(text: str, limit: int) -> str:
     """The text, with its middle left out where it is too long: both ends of a name tell things apart.
 
     >>> shortened("provider/a-very-long-model-name, few-shot", 27)
-    'provider/a-ve…ame, few-shot'
+    'provider/a-v...me, few-shot'
     """
     if len(text) <= limit:
         return text
-    head = (limit - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
+    head = (limit - 3) // 2
+    return f"{text[:head]}...{text[len(text) - (limit - 3 - head) :]}"
 
 
 def stamp(plan: Plan) -> str:

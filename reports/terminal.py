@@ -97,7 +97,7 @@ def _hanging(text: str, lead: str = "- ") -> RenderableType:
 
 def _training(plan: Plan, console: Console) -> None:
     heading(console, "One production run (P10 to P90 below each estimate)")
-    columns = [("method", "left"), ("best at", "left"), ("hardware", "left"), ("GiB per GPU", "right")]
+    columns = [("method", "left"), ("best at", "left"), ("hardware", "left"), ("GiB", "right")]
     columns += [("hours", "right"), ("USD", "right")]
     wide = console.width >= WIDE
     rows = table(*columns, *([("tokens/s per GPU", "right"), ("MFU", "right")] if wide else []))
@@ -108,7 +108,7 @@ def _training(plan: Plan, console: Console) -> None:
             option.method,
             "\n".join(option.roles),
             hardware(option),
-            f"{option.device_bytes / GIB:.1f}\nof {option.limit_bytes / GIB:.1f}",
+            f"{option.allocated_bytes / GIB:.1f}\nof {option.limit_bytes / GIB:.1f}",
             f"{hours.base:.3g}\n{hours.p10:.2g} to {hours.p90:.2g}",
             f"{money(usd.base)}\n{spread(usd)}",
             *extra,
@@ -168,7 +168,7 @@ def _totals(plan: Plan, console: Console) -> None:
     wide = console.width >= WIDE
     rows = table(
         ("option", "left"),
-        ("P50", "right"),
+        ("base", "right"),
         ("P10 to P90", "right"),
         ("per 1,000", "right"),
         ("cheapest", "right"),
@@ -176,11 +176,11 @@ def _totals(plan: Plan, console: Console) -> None:
         *([("P10 to P90", "right")] if wide else []),
     )
     crossings = {one.rival: one for one in plan.break_evens}
-    for arm in sorted(plan.arms, key=lambda one: one.total_usd.p50):
+    for arm in sorted(plan.arms, key=lambda one: one.total_usd.base):
         one = crossings.get(arm.id)
         rows.add_row(
             label(arm),
-            money(arm.total_usd.p50),
+            money(arm.total_usd.base),
             spread(arm.total_usd),
             f"${arm.usd_per_1000_requests:,.2f}",
             percent(arm.probability_cheapest),
@@ -190,7 +190,7 @@ def _totals(plan: Plan, console: Console) -> None:
     console.print(rows)
     if tuned:
         console.print(
-            "per 1,000: USD per 1,000 requests at base assumptions. cheapest: share of draws. pays from: requests"
+            "base: at base assumptions; so is per 1,000 (USD per 1,000 requests). cheapest: share of draws. pays from: requests"
             f" a day from which {tuned.label} costs less than that option. Quality is taken to be equal."
         )
 

@@ -6,6 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+ELLIPSIS = "..."
+"""In Latin-1, as all that the program itself writes: a character beyond it embeds another font in a PDF."""
+
 FILES = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
 
@@ -48,7 +51,7 @@ def fitted(text: str, limit: float, size: float, *, bold: bool = False) -> str:
 
 def _without_middle(text: str, kept: int) -> str:
     head = (kept + 1) // 2
-    return f"{text[:head].rstrip()}…{text[len(text) - (kept - head) :].lstrip()}"
+    return f"{text[:head].rstrip()}{ELLIPSIS}{text[len(text) - (kept - head) :].lstrip()}"
 
 
 def wrapped(text: str, limit: float, size: float, *, bold: bool = False, lines: int = 0) -> list[str]:

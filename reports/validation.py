@@ -46,7 +46,7 @@ def validation_json(found: Validation) -> dict[str, Any]:
     }
 
 
-def show_validation(found: Validation, console: Console, *, own: bool) -> None:
+def show_validation(found: Validation, console: Console, *, own: bool, brief: bool) -> None:
     """Summary by group, the worst misses, and the rows that could not be predicted."""
     if not own:
         console.print(
@@ -55,8 +55,11 @@ def show_validation(found: Validation, console: Console, *, own: bool) -> None:
         )
     for quantity in QUANTITIES:
         rows = [row for row in found.summaries if row.quantity == quantity]
+        if brief:
+            rows = [row for row in rows if row.grouping in ("all", "method")]
         if rows:
             _show_summary(TITLES[quantity], rows, console)
+        if rows and not brief:
             _show_worst([check for check in found.checks if check.quantity == quantity], console)
     if found.problems:
         heading(console, f"Not predicted ({len(found.problems)})")

@@ -264,8 +264,9 @@ def twelve_specs() -> tuple[ArmSpec, ...]:
     )
 
 
-def _arm(spec: ArmSpec, values: Mapping[str, float], drawn: Totals, share: float) -> Arm:
+def _arm(spec: ArmSpec, values: Mapping[str, float], base: Totals, drawn: Totals, share: float) -> Arm:
     lines = base_lines(spec=spec, values=values)
+    months = month_column(values["horizon_months"])
     monthly = [sum(month) for month in zip(*(line.usd for line in lines), strict=True)]
     groups = {group: sum(line.total_usd for line in lines if line.group == group) for group in GROUPS}
     total = sum(monthly)
@@ -281,8 +282,8 @@ def _arm(spec: ArmSpec, values: Mapping[str, float], drawn: Totals, share: float
         monthly_usd=tuple(monthly),
         groups_usd=groups,
         total_usd=estimate(total, drawn.usd),
-        npv_usd=estimate(total * 0.97, drawn.npv_usd),
-        usd_per_1000_requests=1000 * total / (values["requests_per_day"] * 30.4 * values["horizon_months"]),
+        npv_usd=estimate(float(base.npv_usd[0]), drawn.npv_usd),
+        usd_per_1000_requests=1000 * total / float(with_series(values, months)["requests_in_month"].sum()),
         build_usd=monthly[0],
         probability_cheapest=share,
         notes=spec.notes,
@@ -294,8 +295,8 @@ def make_plan(
 ) -> Plan:
     """A whole plan from specifications of arms; ``settings`` change assumptions, ``changes`` replace fields."""
     specs = tuple(specs) or default_specs()
-    base = Scenario(model="7b", as_of=date(2026, 11, 21), draws=256)
-    scenario = replace(base, assumptions=base.assumptions.setting(settings or {}))
+    start = Scenario(model="7b", as_of=date(2026, 11, 21), draws=256)
+    scenario = replace(start, assumptions=start.assumptions.setting(settings or {}))
     values = dict(scenario.assumptions)
     rows = scenario.assumptions.rows
     drawn = draw(rows, draws=scenario.draws, seed=scenario.seed)
@@ -303,7 +304,11 @@ def make_plan(
     own_drawn = {s.id: draw(s.parameters, draws=scenario.draws, seed=scenario.seed) for s in specs}
     found = {s.id: totals(spec=s, shared=shared, own=own_drawn[s.id]) for s in specs}
     cheapest = [min(found, key=lambda i: float(found[i].usd[d])) for d in range(scenario.draws)]
-    arms = tuple(_arm(s, values, found[s.id], cheapest.count(s.id) / scenario.draws) for s in specs)
+    base_shared = with_series(values, month_column(values["horizon_months"]))
+    at_base = {
+        s.id: totals(spec=s, shared=base_shared, own={row.name: row.base for row in s.parameters}) for s in specs
+    }
+    arms = tuple(_arm(s, values, at_base[s.id], found[s.id], cheapest.count(s.id) / scenario.draws) for s in specs)
     tuned = min((a for a in arms if a.style == "tuned"), key=lambda a: a.total_usd.base, default=None)
     rival = min((a for a in arms if a.kind == "api"), key=lambda a: a.total_usd.base, default=None)
     best = min(arms, key=lambda a: a.total_usd.base)

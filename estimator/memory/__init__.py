@@ -27,7 +27,15 @@ MOMENTS = {
     "embedding gradient": "forward-backward",
     "step": "step",
 }
-STATIC = ("weights", "quantization_constants", "adapters", "masters", "moments", "gradients", "update_temporary")
+STATIC = (
+    "weights",
+    "quantization_constants",
+    "adapters",
+    "masters",
+    "moments",
+    "gradients",
+    "update_temporary",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +73,9 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
     """
     at = moments(run=run, constants=constants)
     names = list(at)
-    totals = [sum(at[name].values()) for name in names]
+    totals: list[Number] = [sum(at[name].values(), start=0.0) for name in names]
     if all(np.ndim(total) == 0 for total in totals):
-        peak = int(np.argmax(totals))
+        peak = int(np.argmax(np.array(totals)))
         parts: dict[str, Number] = {
             part: float(at[names[peak]].get(part, 0.0)) for part in PARTS if part in at[names[peak]]
         }

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estimator.memory.stacks import LOSS_IN_LOGIT_DTYPE, NO_FUSED_LOSS, SCALED_LOGITS, Traits, eager, upcast_base
+from estimator.memory.stacks import (
+    LOSS_IN_LOGIT_DTYPE,
+    NO_FUSED_LOSS,
+    SCALED_LOGITS,
+    Traits,
+    eager,
+    upcast_base,
+)
 from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
 from estimator.numbers import Number
 from estimator.run import DTYPE_BYTES, Run
@@ -69,7 +76,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
             norm += 4.0 if run.architecture.family in FP32_NORM_WEIGHT else e
     else:
         norm = e
-    total = norm * widths.norm_inputs
+    total: Number = norm * widths.norm_inputs
     if eager(run):
         total = total + e * widths.expanded_qkv + widths.heads * run.seq_len * (4.0 + e)
         total = total + (e * widths.attention_out if trained else 0.0)
@@ -79,9 +86,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         total = total + (e * widths.attention_out_copied if trained else 0.0)
     feed_forward = widths.feed_forward_saved
     if run.architecture.gated_mlp:
-        kernel = not traits.activation_saved and (
-            traits.compiled or not run.adapters or adapted.down_input > 0.0
-        )
+        kernel = not traits.activation_saved and (traits.compiled or not run.adapters or adapted.down_input > 0.0)
         feed_forward = (2.0 if kernel else 3.0) * widths.feed_forward
     elif not traits.composed_activations:
         feed_forward = widths.feed_forward
@@ -98,9 +103,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     return total + cast * (adapted.inputs + adapted.pairs * run.lora_rank)
 
 
-def turn_bytes_per_token(
-    *, run: Run, widths: Widths, constants: Mapping[str, float]
-) -> Number:
+def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, float]) -> Number:
     """Bytes per token of gradients and temporaries while one layer's backward runs.
 
     The feed-forward block holds the gradients of gate, up and activation at once; around it live a few
@@ -119,15 +122,18 @@ def loss_bytes_per_logit(*, run: Run, traits: Traits, constants: Mapping[str, fl
 
     Full: 16-bit logits, an fp32 copy, its log-softmax and two gradients, as far as they live at once. Chunked:
     all 16-bit logits and one chunk. Fused: none, where the stack's kernel supports the family. Classes that
-    compute the loss in the logits' own dtype keep a few copies in it (fp32 under autocast). Source: fitted per stack; the class code bounds them.
+    compute the loss in the logits' own dtype keep a few copies in it (fp32 under autocast). Source: fitted per
+    stack, within what the class code allows.
     """
     kind = run.loss
     group = traits.constants
     family = run.architecture.family
-    if kind == "fused" and group.startswith("hf") and (group == "hf_lean" or family in NO_FUSED_LOSS):
+    if group.startswith("hf") and (group == "hf_lean" or family in NO_FUSED_LOSS):
         kind = "full"
     if kind == "full" and group.startswith("hf") and family in LOSS_IN_LOGIT_DTYPE:
         return constants["memory_plain_loss_copies"] * (4.0 if run.autocast else 2.0)
+    if kind == "fused":
+        return 0.0
     if group == "hf_lean" and family in SCALED_LOGITS:
         group = "hf"
     return constants[f"memory_{kind}_loss_bytes_per_logit_{group}"]

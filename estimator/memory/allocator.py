@@ -20,8 +20,8 @@ def pool_bytes(
 
     pool = static + dynamic x (1 + gaps). Tensors that live through the step pack tightly; those of a
     micro-batch come in sizes that leave gaps. What must be held has the gaps of batches of one size; the
-    Transformers trainer (autocast, full logits) meets batches of many lengths and keeps blocks of each size (fewer beyond
-    a common length: gaps fall with the square root of the limit). The allocator
+    Transformers trainer (autocast, full logits) meets batches of many lengths and keeps blocks of each size,
+    fewer beyond a common length: there the gaps fall with the square root of the limit. The allocator
     gives those back before it fails, so the second figure never exceeds what the device has as long as the
     first does not. Source: fitted.
     """
@@ -54,7 +54,7 @@ def within_probability(*, bytes_used: Number, limit_bytes: Number, scale: float)
     ln(measured / predicted) is taken as logistic around zero: P = 1 / (1 + exp(-ln(limit / used) / scale)).
     Source: derived; the scale is fitted.
 
-    >>> round(within_probability(bytes_used=40.0, limit_bytes=80.0, scale=0.1), 3)
+    >>> round(float(within_probability(bytes_used=40.0, limit_bytes=80.0, scale=0.1)), 3)
     0.999
     """
     ratio = np.log(limit_bytes / bytes_used) / scale

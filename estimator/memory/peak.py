@@ -55,7 +55,7 @@ def gathered(*, run: Run, tr: Traits, shape: Counts, constants: Mapping[str, flo
     if run.sharding not in ("fsdp", "hsdp"):
         zero: Number = 0.0
         return Gathered(root=zero, layer=zero, layer_gradient=zero, root_gradient=zero)
-    apart = np.where(run.shards > 1.0, 1.0, 0.0) / run.tp
+    apart = 1.0 / run.tp
     each = 2.0
     if run.quantization:
         each = sum(
@@ -120,12 +120,12 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
         "moments": state.moments,
     }
     casts = _weight_casts(run=run, shape=shape, acts=acts)
-    dequantized = 0.0
+    dequantized: Number = 0.0
+    dequantized_head: Number = 0.0
     if run.quantization:
         dequantized = shape.largest_linear / run.tp * DTYPE_BYTES["bf16"]
-    dequantized_head = 0.0
-    if run.quantization:
-        dequantized_head = shape.quantizable_head / run.tp * constants["memory_dequantized_head_bytes_per_weight"]
+        per_weight = constants["memory_dequantized_head_bytes_per_weight"]
+        dequantized_head = shape.quantizable_head / run.tp * per_weight
     layers_ahead = 1.0 if run.adapters else 2.0
     turn = acts.layer + acts.turn
     quarter = acts.layer + acts.turn / 3.0
@@ -159,10 +159,7 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
             "gradients": last_layer_gradients + ddp,
             "activations": one_layer,
             "layer_working_set": turn,
-            "gathered_shards": buffers.root
-            + buffers.layer
-            + buffers.layer_gradient
-            + buffers.root_gradient,
+            "gathered_shards": buffers.root + buffers.layer + buffers.layer_gradient + buffers.root_gradient,
             "weight_casts": casts,
             "dequantization": spare,
         },
@@ -178,9 +175,7 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
 def _head_gradient(run: Run, state: States, shape: Counts) -> Number:
     if run.adapters or run.sharding in ("fsdp", "hsdp", "zero2"):
         return 0.0
-    return np.minimum(
-        (shape.head or shape.embedding) / run.tp * DTYPE_BYTES[run.weights_dtype], state.gradients
-    )
+    return np.minimum((shape.head or shape.embedding) / run.tp * DTYPE_BYTES[run.weights_dtype], state.gradients)
 
 
 def _weight_casts(*, run: Run, shape: Counts, acts: Activations) -> Number:
@@ -189,4 +184,3 @@ def _weight_casts(*, run: Run, shape: Counts, acts: Activations) -> Number:
     if run.recompute == "full" and run.adapters:
         everything = shape.quantizable / run.architecture.layers + head
     return acts.weight_casts * everything / (run.tp * run.pp)
-

@@ -102,7 +102,19 @@ FUSED_KERNELS = frozenset({"hf-fused", "axolotl"})
 """Stacks whose fused loss and norm kernels replace a model class's own code, family by family."""
 
 NO_FUSED_KERNELS = frozenset(
-    {"gpt_bigcode", "gpt2", "gpt_neox", "gptj", "bloom", "opt", "mpt", "falcon", "baichuan", "chatglm", "qwen"}
+    {
+        "gpt_bigcode",
+        "gpt2",
+        "gpt_neox",
+        "gptj",
+        "bloom",
+        "opt",
+        "mpt",
+        "falcon",
+        "baichuan",
+        "chatglm",
+        "qwen",
+    }
 )
 """Families that those kernels do not reach: they run with the model class's own norm and full logits."""
 

@@ -105,9 +105,7 @@ def held_parameters(*, run: Run, counts: Counts) -> Held:
     """
     blocks = run.tp * run.pp
     dense = counts.total - counts.embedding - counts.head - counts.expert
-    ends = np.where(
-        run.pp > 1.0, max(counts.embedding, counts.head), counts.embedding + counts.head
-    )
+    ends = np.where(run.pp > 1.0, max(counts.embedding, counts.head), counts.embedding + counts.head)
     return Held(dense=dense / blocks, expert=counts.expert / (blocks * run.ep), ends=ends / run.tp)
 
 
@@ -176,13 +174,11 @@ def _trained(*, run: Run, traits: Traits, held: Held, dtype: float) -> list[tupl
     """Trained parameters of one rank with their bytes each and the size of their largest tensor."""
     architecture = run.architecture
     if not run.adapters:
-        largest = max(
-            [float(linear.in_features * linear.out_features) for linear in architecture.linears]
-        )
+        largest = max([float(linear.in_features * linear.out_features) for linear in architecture.linears])
         return [(held, dtype, largest)]
-    pairs = adapter_parameters(
-        architecture=architecture, targets=run.lora_targets, lora_rank=run.lora_rank
-    ) / (run.tp * run.pp)
+    pairs = adapter_parameters(architecture=architecture, targets=run.lora_targets, lora_rank=run.lora_rank) / (
+        run.tp * run.pp
+    )
     whole = float(also_trained_parameters(architecture=architecture, also_trained=run.also_trained))
     found = [(Held(dense=pairs, expert=0.0, ends=0.0), max(traits.adapter_dtype_bytes, dtype), 0.0)]
     if whole:

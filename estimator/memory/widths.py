@@ -222,6 +222,4 @@ def adapted(architecture: Architecture, targets: tuple[str, ...]) -> Adapted:
         if (pair.group, reader) not in seen:
             seen.add((pair.group, reader))
             distinct += width
-    return Adapted(
-        inputs=inputs, fused_inputs=fused, distinct_inputs=distinct, pairs=pairs, down_input=down
-    )
+    return Adapted(inputs=inputs, fused_inputs=fused, distinct_inputs=distinct, pairs=pairs, down_input=down)

@@ -1,0 +1,174 @@
+"""Every flag of every command, once: name, type, panel and help; defaults of assumptions are the registry's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+WORK, TRAIN, SERVE = "Workload", "Training", "Serving and baselines"
+MONEY, OUTPUT = "Money and time", "Output"
+
+
+class Flag(click.Option):
+    """An option with the panel it is shown in.
+
+    Args:
+        assumption: the registry row that the flag sets; its base is shown as the default.
+    """
+
+    def __init__(self, *names: str, panel: str, help: str, assumption: str = "", **more: Any) -> None:
+        super().__init__(names, help=help, **more)
+        self.panel = panel
+        self.assumption = assumption
+
+
+def number(*names: str, assumption: str, panel: str = WORK, help: str) -> Flag:
+    """A flag that sets an assumption."""
+    return Flag(*names, type=float, panel=panel, help=help, assumption=assumption)
+
+
+def model() -> Flag:
+    """The model, required."""
+    text = "Size (7b), name, hub id, or the path of a Hugging Face config.json."
+    return Flag("--model", "-m", panel=WORK, help=text, required=True)
+
+
+def settings() -> Flag:
+    """Any assumption by name."""
+    text = "Any assumption, as name=value; repeatable. See `ftcost assumptions`."
+    return Flag("--set", "settings", panel=MONEY, help=text, multiple=True)
+
+
+def as_of() -> Flag:
+    """The day of the prices."""
+    text = "Day whose prices hold, YYYY-MM-DD. [the newest price]"
+    return Flag("--as-of", panel=MONEY, help=text)
+
+
+def as_json() -> Flag:
+    """JSON in place of tables."""
+    return Flag("--json", "as_json", is_flag=True, panel=OUTPUT, help="JSON on stdout in place of tables.")
+
+
+def several(*names: str, panel: str, help: str) -> Flag:
+    """A flag that may be repeated."""
+    return Flag(*names, multiple=True, panel=panel, help=help)
+
+
+def plan_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost plan``."""
+    return (
+        model(),
+        number("--rows", "-r", assumption="rows", help="Rows of training data."),
+        number("--tokens-per-row", assumption="tokens_per_row", help="Tokens per row, prompt and answer."),
+        number("--epochs", assumption="epochs", help="Passes over the rows."),
+        number("--seq-len", assumption="seq_len", help="Tokens per training sequence."),
+        Flag(
+            "--packing/--no-packing",
+            default=True,
+            panel=WORK,
+            help="Fill sequences with several rows, or pad each. [packing]",
+        ),
+        several("--method", panel=TRAIN, help="full, lora or qlora; repeatable. [all three]"),
+        several("--gpu", panel=TRAIN, help="Only these cards; repeatable. See `ftcost gpus`."),
+        Flag("--gpus", type=int, panel=TRAIN, help="Exactly this many cards. [1 to 64]"),
+        several("--provider", panel=TRAIN, help="Only these providers; repeatable. See `ftcost prices`."),
+        several("--region", panel=TRAIN, help="Only these regions; repeatable."),
+        Flag(
+            "--marketplaces/--no-marketplaces",
+            default=False,
+            panel=TRAIN,
+            help="Also rent strangers' machines. [no]",
+        ),
+        Flag("--spot/--on-demand", default=False, panel=TRAIN, help="Kind of GPU price. [on-demand]"),
+        number("--lora-rank", assumption="lora_rank", panel=TRAIN, help="Rank of the adapters."),
+        Flag("--lora-targets", panel=TRAIN, help='"q k v o gate up down head", attention or all. [all]'),
+        Flag("--quantization", panel=TRAIN, help="Of the frozen base under qlora. [nf4-double]"),
+        Flag("--micro-batch", type=int, panel=TRAIN, help="Sequences per GPU and micro-step. [searched]"),
+        number("--global-batch", assumption="global_batch", panel=TRAIN, help="Sequences per optimizer step."),
+        Flag("--recompute", panel=TRAIN, help="none, selective or full. [searched]"),
+        Flag("--optimizer", panel=TRAIN, help="adamw, adamw-fused, adamw-8bit, ... [adamw-fused]"),
+        Flag("--sharding", panel=TRAIN, help="none, ddp, zero1, zero2, fsdp, hsdp. [searched]"),
+        Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
+        Flag("--loss", panel=TRAIN, help="full, chunked or fused. [full]"),
+        number("--requests-per-day", assumption="requests_per_day", panel=SERVE, help="Requests served per day."),
+        number(
+            "--input-tokens",
+            assumption="input_tokens",
+            panel=SERVE,
+            help="Instructions and user text of a request.",
+        ),
+        number("--output-tokens", assumption="output_tokens", panel=SERVE, help="Output tokens of a request."),
+        number(
+            "--few-shot-tokens", assumption="few_shot_tokens", panel=SERVE, help="Examples in a few-shot prompt."
+        ),
+        number("--context-tokens", assumption="context_tokens", panel=SERVE, help="Retrieved text per request."),
+        several("--baseline", panel=SERVE, help="API model as provider/model; repeatable. [three price tiers]"),
+        number("--horizon-months", assumption="horizon_months", panel=MONEY, help="Months the plan looks ahead."),
+        number("--retrain-every", assumption="retrain_every_months", panel=MONEY, help="Months between retrains."),
+        number("--experiments", assumption="experiments", panel=MONEY, help="Experiments per production run."),
+        Flag("--budget", type=float, panel=MONEY, help="Most USD that one production run may cost."),
+        Flag("--deadline-hours", type=float, panel=MONEY, help="Most hours that one production run may take."),
+        settings(),
+        as_of(),
+        Flag("--seed", type=int, default=0, panel=MONEY, help="Seed of the uncertainty. [0]"),
+        as_json(),
+        Flag(
+            "--out",
+            type=click.Path(path_type=Path),
+            panel=OUTPUT,
+            help="Folder for budget.pdf, budget.xlsx, charts and plan.json.",
+        ),
+    )
+
+
+def estimate_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost estimate``: the vocabulary of measured runs."""
+
+    def degree(name: str, what: str) -> Flag:
+        return Flag(name, type=int, default=1, panel=TRAIN, help=f"{what} parallel degree. [1]")
+
+    return (
+        model(),
+        Flag("--method", default="lora", panel=TRAIN, help="full, lora or qlora. [lora]"),
+        Flag("--gpu", default="a100-80gb-sxm", panel=TRAIN, help="Card. [a100-80gb-sxm]"),
+        Flag("--gpus", type=int, default=1, panel=TRAIN, help="Cards of the whole job. [1]"),
+        Flag("--sharding", panel=TRAIN, help="none, ddp, zero1, zero2, fsdp, hsdp. [none, ddp, or fsdp for full]"),
+        degree("--tp", "Tensor"),
+        degree("--pp", "Pipeline"),
+        degree("--cp", "Context"),
+        degree("--ep", "Expert"),
+        Flag("--offload", panel=TRAIN, help="params, activations or all, to host memory."),
+        Flag("--micro-batch", type=int, default=1, panel=WORK, help="Sequences per GPU and micro-step. [1]"),
+        Flag("--global-batch", type=int, panel=WORK, help="Sequences per step. [one micro-batch per replica]"),
+        Flag("--seq-len", type=int, default=2048, panel=WORK, help="Tokens per sequence. [2048]"),
+        Flag("--recompute", panel=TRAIN, help="none, selective or full. [the stack's default]"),
+        Flag("--quantization", panel=TRAIN, help="nf4, nf4-double, int8, gptq-int4, gptq-int8. [nf4 for qlora]"),
+        Flag("--weights-dtype", panel=TRAIN, help="bf16, fp16 or fp32. [bf16]"),
+        Flag("--compute-dtype", panel=TRAIN, help="bf16, fp16, fp8, mxfp8 or nvfp4. [bf16]"),
+        Flag(
+            "--autocast/--no-autocast",
+            default=None,
+            panel=TRAIN,
+            help="Matrix products under autocast. [the stack's default]",
+        ),
+        Flag(
+            "--optimizer", panel=TRAIN, help='adamw, adamw-8bit, ...; "NAME in-backward" fuses the step. [adamw]'
+        ),
+        Flag("--lora-rank", type=float, panel=TRAIN, help="Rank of the adapters. [16]"),
+        Flag("--lora-targets", panel=TRAIN, help='"q k v o gate up down head", attention or all. [all]'),
+        Flag("--also-trained", panel=TRAIN, help='Modules trained whole: "embeddings head".'),
+        Flag("--attention", panel=TRAIN, help="flash or eager. [flash]"),
+        Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
+        Flag("--loss", panel=TRAIN, help="full, chunked or fused. [the stack's default]"),
+        settings(),
+        as_json(),
+    )
+
+
+def listing_flags() -> Sequence[click.Parameter]:
+    """An optional text to look for, and JSON."""
+    return (click.Argument(["text"], required=False, default=""), as_json())

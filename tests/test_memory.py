@@ -1,0 +1,273 @@
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estimator.accelerators import resolve_accelerator
+from estimator.assumptions import shipped
+from estimator.errors import UnknownNameError
+from estimator.hf_config import read_config
+from estimator.measured import read_runs
+from estimator.memory import fits_word, memory, predicted_bytes, predicted_range_bytes
+from estimator.models import resolve_model
+from estimator.numbers import GIB
+from estimator.run import CHOICES, Run, lora_roles
+
+TRUTHS = Path(__file__).parents[1] / "benchmarks" / "torch_memory.csv"
+CONSTANTS = dict(shipped())
+ALL = ("q", "k", "v", "o", "gate", "up", "down")
+MODELS = (
+    "meta-llama/Meta-Llama-3-8B",
+    "mistralai/Mixtral-8x7B-v0.1",
+    "google/gemma-2-9b",
+    "EleutherAI/pythia-2.8b",
+)
+
+
+def run(model: str = "meta-llama/Meta-Llama-3-8B", **changes: object) -> Run:
+    base = Run(
+        architecture=resolve_model(model).architecture,
+        accelerator=resolve_accelerator("a100-80gb-sxm").accelerator,
+        method="full",
+        lora_targets=ALL,
+        micro_batch=2.0,
+        global_batch=16.0,
+        seq_len=2048.0,
+    )
+    return replace(base, **changes)
+
+
+def allocated(r: Run) -> float:
+    return memory(run=r, constants=CONSTANTS).allocated_bytes
+
+
+def truth_rows() -> list[dict[str, str]]:
+    with TRUTHS.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_full_fine_tuning_in_bf16_has_a_floor_of_ten_bytes_a_parameter():
+    r = run("mistralai/Mistral-7B-v0.1", micro_batch=1.0, global_batch=1.0, seq_len=128.0, recompute="full")
+    m = memory(run=r, constants=CONSTANTS)
+    assert m.moment == "step"
+    assert m.allocated_bytes == pytest.approx(10 * 7_241_732_096)
+    assert m.parts_bytes["update_temporary"] == pytest.approx(2 * 7_241_732_096)
+
+
+def test_sharded_masters_cost_twenty_bytes_a_parameter_over_the_shards():
+    r = run(
+        "mistralai/Mistral-7B-v0.1", weights_dtype="fp32", autocast=True, sharding="fsdp", gpus=4.0,
+        micro_batch=1.0, global_batch=4.0, seq_len=128.0, recompute="full",
+    )  # fmt: skip
+    assert allocated(r) == pytest.approx(20 * 7_241_732_096 / 4)
+
+
+def test_nf4_leaves_embeddings_and_head_alone():
+    r = run("mistralai/Mistral-7B-v0.1", method="qlora", quantization="nf4-double", stack="hf-lean")
+    parts = memory(run=r, constants=CONSTANTS).parts_bytes
+    linear = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+    rest = 7_241_732_096 - linear
+    assert parts["weights"] == pytest.approx(linear / 2 + 2 * rest)
+    assert parts["quantization_constants"] == pytest.approx(linear * 0.127 / 8, rel=2e-3)
+
+
+def test_the_loss_peak_of_a_recomputed_lora_run_by_hand():
+    """32 layer inputs, the last hidden state in fp32 and bf16, and 12 bytes per logit."""
+    r = run(
+        "mistralai/Mistral-7B-v0.1", method="lora", lora_targets=("q", "k", "v", "o"), recompute="full",
+        micro_batch=4.0, global_batch=4.0, seq_len=4096.0,
+    )  # fmt: skip
+    parts = memory(run=r, constants=CONSTANTS).parts_bytes
+    tokens = 4 * 4096
+    assert parts["activations"] == pytest.approx(tokens * (32 * 2 * 4096 + 6 * 4096))
+    assert parts["logits_and_loss"] == pytest.approx(tokens * 32000 * 12)
+
+
+def test_pytorch_counts_the_same_peaks():
+    errors = []
+    for row in truth_rows():
+        directory_config = json.loads(row["config"])
+        r = run(
+            architecture=_architecture(directory_config),
+            method=row["method"],
+            optimizer="adamw-fused",
+            lora_rank=float(row["lora_rank"] or 0),
+            lora_targets=lora_roles(row["lora_targets"], where="") if row["lora_targets"] else (),
+            micro_batch=float(row["micro_batch"]),
+            global_batch=float(row["micro_batch"]),
+            seq_len=float(row["seq_len"]),
+            recompute=row["recompute"],
+            attention=row["attention"],
+        )
+        errors.append(abs(allocated(r) / float(row["peak_bytes"]) - 1))
+    assert len(errors) >= 30
+    assert np.median(errors) < 0.005
+    assert max(errors) < 0.04
+
+
+def _architecture(config: dict[str, object]) -> object:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "config.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        return read_config(path)
+
+
+def test_measured_runs_are_met():
+    rows, _ = read_runs("memory")
+    errors, inside = [], []
+    for row in rows:
+        m = memory(run=row.run, constants=CONSTANTS)
+        value = predicted_bytes(predicted=m, kind=row.memory_kind)
+        low, high = predicted_range_bytes(run=row.run, predicted=m, kind=row.memory_kind, constants=CONSTANTS)
+        errors.append(abs(value / row.peak_memory_bytes - 1))
+        inside.append(low <= row.peak_memory_bytes <= high)
+    assert np.median(errors) < 0.025
+    assert np.quantile(errors, 0.9) < 0.15
+    assert 0.75 < np.mean(inside) < 0.88
+
+
+@pytest.mark.parametrize("stack", CHOICES["stack"])
+@pytest.mark.parametrize("model", MODELS)
+def test_parts_sum_to_the_peak_in_every_stack(stack, model):
+    for method, quantization in (("full", ""), ("lora", ""), ("qlora", "nf4"), ("qlora", "gptq-int4")):
+        for sharding, gpus in (("none", 1.0), ("ddp", 2.0), ("zero1", 4.0), ("zero2", 4.0), ("fsdp", 4.0)):
+            for recompute in CHOICES["recompute"]:
+                r = run(
+                    model, stack=stack, method=method, quantization=quantization, sharding=sharding, gpus=gpus,
+                    recompute=recompute,
+                )  # fmt: skip
+                m = memory(run=r, constants=CONSTANTS)
+                assert sum(m.parts_bytes.values()) == m.allocated_bytes
+                assert all(part >= 0 for part in m.parts_bytes.values())
+                assert m.allocated_bytes <= m.reserved_bytes < m.device_bytes
+                assert m.low_bytes < m.device_bytes < m.high_bytes
+                assert 0 <= m.fits_probability <= 1
+
+
+@pytest.mark.parametrize("stack", CHOICES["stack"])
+@pytest.mark.parametrize("model", MODELS)
+def test_less_work_or_more_sharing_never_costs_memory(stack, model):
+    for method, quantization in (("full", ""), ("lora", ""), ("qlora", "nf4")):
+        r = run(model, stack=stack, method=method, quantization=quantization)
+        assert allocated(r.with_(seq_len=4096.0)) >= allocated(r.with_(seq_len=2048.0))
+        assert allocated(r.with_(micro_batch=4.0)) >= allocated(r.with_(micro_batch=2.0))
+        modes = [allocated(r.with_(recompute=mode)) for mode in ("full", "selective", "none")]
+        assert modes == sorted(modes)
+        losses = [allocated(r.with_(loss=loss)) for loss in ("fused", "chunked", "full")]
+        assert losses == sorted(losses)
+        for sharding in ("fsdp", "zero1", "zero2"):
+            sizes = [
+                allocated(r.with_(sharding=sharding, gpus=float(n), recompute="full", global_batch=float(4 * n)))
+                for n in (1, 2, 4, 8, 64)
+            ]
+            assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_methods_are_ordered(model):
+    for recompute in ("none", "full"):
+        qlora = run(model, method="qlora", quantization="nf4", recompute=recompute, stack="hf-lean")
+        lora = qlora.with_(method="lora", quantization="")
+        full = lora.with_(method="full", recompute="none")
+        assert allocated(qlora) <= allocated(lora) <= allocated(full)
+
+
+def test_optimizers_are_ordered():
+    r = run(recompute="full", loss="fused")
+    peaks = [
+        allocated(r.with_(optimizer=o)) for o in ("paged-adamw", "adamw-4bit", "lion", "adamw-8bit", "adamw-fused")
+    ]
+    assert peaks == sorted(peaks)
+    assert allocated(r.with_(optimizer="adamw-fused")) <= allocated(r)
+    assert allocated(r.with_(optimizer_in_backward=True)) < allocated(r)
+
+
+def test_an_array_answers_as_its_elements_do():
+    gpus = np.array([2.0, 8.0]).reshape(1, 2, 1)
+    micro = np.array([1.0, 4.0, 32.0]).reshape(1, 1, 3)
+    small, large = (resolve_accelerator(name).accelerator for name in ("rtx-4090", "h100-80gb-sxm"))
+    both = np.array([small.memory_bytes, large.memory_bytes]).reshape(2, 1, 1)
+    for method, quantization, sharding in (
+        ("full", "", "fsdp"), ("full", "", "zero2"), ("lora", "", "ddp"), ("qlora", "nf4", "fsdp"),
+    ):  # fmt: skip
+        r = run(method=method, quantization=quantization, sharding=sharding, global_batch=64.0, recompute="full")
+        block = memory(
+            run=r.with_(gpus=gpus, micro_batch=micro, accelerator=replace(small, memory_bytes=both)),
+            constants=CONSTANTS,
+        )
+        assert np.shape(block.fits_probability) == (2, 2, 3)
+        moments = np.broadcast_to(block.moment, (1, 2, 3))
+        for i in range(2):
+            for j in range(2):
+                for k in range(3):
+                    one = memory(
+                        run=r.with_(
+                            gpus=float(gpus[0, j, 0]), micro_batch=float(micro[0, 0, k]),
+                            accelerator=(small, large)[i],
+                        ),
+                        constants=CONSTANTS,
+                    )  # fmt: skip
+                    assert isinstance(one.allocated_bytes, float)
+                    assert isinstance(one.fits_probability, float)
+                    assert moments[0, j, k] == one.moment
+                    assert block.allocated_bytes[0, j, k] == pytest.approx(one.allocated_bytes)
+                    assert block.fits_probability[i, j, k] == pytest.approx(one.fits_probability)
+                    assert block.device_bytes[i, j, k] == pytest.approx(one.device_bytes)
+                    for part, value in one.parts_bytes.items():
+                        assert block.parts_bytes[part][0, j, k] == pytest.approx(value)
+
+
+def test_model_parallel_degrees_divide():
+    r = run(gpus=8.0, stack="megatron", sharding="zero1", micro_batch=1.0, global_batch=64.0)
+    assert allocated(r.with_(tp=2.0)) < 0.75 * allocated(r)
+    assert allocated(r.with_(pp=2.0)) < allocated(r)
+    assert allocated(r.with_(cp=2.0)) < allocated(r)
+    moe = run("mistralai/Mixtral-8x7B-v0.1", gpus=8.0, stack="megatron", sharding="zero1")
+    assert allocated(moe.with_(ep=8.0)) < 0.4 * allocated(moe)
+
+
+def test_offload_moves_state_or_activations_to_the_host():
+    r = run(sharding="fsdp", gpus=4.0, recompute="full")
+    assert memory(run=r.with_(offload="params"), constants=CONSTANTS).parts_bytes["weights"] == 0
+    assert allocated(r.with_(offload="all")) <= allocated(r.with_(offload="params")) < allocated(r)
+    assert allocated(r.with_(offload="activations")) <= allocated(r)
+
+
+def test_the_pool_gives_back_what_the_card_does_not_have():
+    r = run("mistralai/Mistral-7B-v0.1", method="lora", autocast=True, recompute="full", micro_batch=8.0)
+    roomy = memory(run=r, constants=CONSTANTS)
+    tight = memory(run=r.with_(accelerator=resolve_accelerator("l40s").accelerator), constants=CONSTANTS)
+    assert tight.device_bytes <= tight.limit_bytes < roomy.device_bytes
+    assert tight.allocated_bytes == roomy.allocated_bytes
+
+
+def test_probability_crosses_half_where_the_need_meets_the_limit():
+    r = run("mistralai/Mistral-7B-v0.1", method="lora", recompute="full")
+    card = r.accelerator
+    probabilities = [
+        memory(
+            run=r.with_(accelerator=replace(card, memory_bytes=gib * GIB)), constants=CONSTANTS
+        ).fits_probability
+        for gib in (10, 14, 18, 22, 30)
+    ]
+    assert probabilities == sorted(probabilities)
+    assert probabilities[0] < 0.01 < 0.99 < probabilities[-1]
+
+
+def test_kinds_of_memory():
+    m = memory(run=run(method="lora"), constants=CONSTANTS)
+    assert predicted_bytes(predicted=m, kind="active") == m.allocated_bytes
+    assert predicted_bytes(predicted=m, kind="unknown") == m.reserved_bytes
+    assert predicted_bytes(predicted=m, kind="nvidia-smi") == m.device_bytes
+    with pytest.raises(UnknownNameError, match="memory kind"):
+        predicted_bytes(predicted=m, kind="vram")
+
+
+@pytest.mark.parametrize(("probability", "word"), [(0.9, "yes"), (0.89, "likely"), (0.59, "risky"), (0.1, "no")])
+def test_words(probability, word):
+    assert fits_word(probability) == word
