@@ -35,7 +35,7 @@ NUMBERS = ("lora_rank", "gpus", "tp", "pp", "cp", "ep", "micro_batch", "global_b
 LOSS_SCALE = 0.08
 PULL = 1.0
 WEIGHT_POWER = -0.25
-FULL_STEPS, HELD_OUT_STEPS = 20, 6
+FULL_STEPS, HELD_OUT_STEPS, FEW_STEPS, FEW_ROWS = 20, 6, 3, 2
 STACK_ROWS, SHRINK_ROWS = 15, 20
 
 
@@ -132,7 +132,9 @@ def held_out(fit: Fit, begin: np.ndarray, key: np.ndarray, say: Callable[[str], 
     constants = []
     for name in sorted(set(key)):
         out = key == name
-        position = fit.run(~out, np.clip(begin, 1e-4, 1 - 1e-4), HELD_OUT_STEPS)
+        position = fit.run(
+            ~out, np.clip(begin, 1e-4, 1 - 1e-4), HELD_OUT_STEPS if out.sum() > FEW_ROWS else FEW_STEPS
+        )
         values = fit.values(position)
         constants.append(values)
         errors[out] = fit.rows.errors(fit.base | values, out)[out]

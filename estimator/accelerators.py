@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def accelerators() -> Mapping[str, AcceleratorRecord]:
     >>> accelerators()["h100-80gb-sxm"].accelerator.bf16_flop_per_s / 1e12
     989.4
     """
-    path = resources.files("estimator") / "data" / FILE
+    path = Path(__file__).parent / "data" / FILE
     return read_accelerators(path.read_text(encoding="utf-8"), file=FILE)
 
 

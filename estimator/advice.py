@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from estimator.errors import InputError, UnknownNameError
 from estimator.result import Advice, Arm, BreakEven, ModelSummary, TrainingOption
@@ -212,7 +212,7 @@ def rules() -> Mapping[str, Mapping[str, str]]:
     Raises:
         InputError: a rule that lacks a key, has one too many, or names a condition that does not exist.
     """
-    text = (resources.files("estimator") / "data" / FILE).read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "data" / FILE).read_text(encoding="utf-8")
     table = tomllib.loads(text)
     for name, rule in table.items():
         for key in rule:

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from estimator.errors import InputError, UnknownNameError
@@ -112,7 +112,7 @@ def shipped() -> Assumptions:
     """
     rows: dict[str, Assumption] = {}
     for file in FILES:
-        path = resources.files("estimator") / "data" / file
+        path = Path(__file__).parent / "data" / file
         for name, fields in tomllib.loads(path.read_text(encoding="utf-8")).items():
             if name in rows:
                 raise InputError(f"{file}: {name} stands twice in the registry; rename or remove one.")

@@ -16,9 +16,9 @@ from estimator.risk import draw, percentiles
 
 LOWEST_PER_DAY = 1.0
 HIGHEST_PER_DAY = 1e9
-GRID_POINTS = 721
-DRAWN_GRID_POINTS = 37
-DRAWS = 64
+GRID_POINTS = 361
+DRAWN_GRID_POINTS = 28
+DRAWS = 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Volumes:
     def break_even(self, *, tuned: Curve, rival: Curve) -> BreakEven:
         """Crossings of two arms between 1 and 10^9 requests a day.
 
-        Crossings between neighbouring points of the grid (3 % apart) are found at the base values, and placed
+        Crossings between neighbouring points of the grid (6 % apart) are found at the base values, and placed
         by interpolation on the logarithm of volume; two crossings between the same neighbours cancel and are
         missed. The draws use the coarse grid in the same way.
         """

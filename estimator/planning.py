@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib import metadata
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from estimator.scenario import WORKLOAD_FLAGS, Scenario, Workload, flag_name, wo
 from estimator.search import SearchResult, run_of, search
 from estimator.sensitivity import sensitivities
 from estimator.serving_search import ServingChoice, serving_choices
+from estimator.version import VERSION
 from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
 
@@ -113,7 +113,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         break_even=against,
     )
     return Plan(
-        version=version(),
+        version=VERSION,
         command=command,
         scenario=scenario,
         scenario_hash=scenario.hash,
@@ -135,11 +135,6 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         next_commands=_next_commands(scenario, tuned),
         search_candidates=found.candidates,
     )
-
-
-def version() -> str:
-    """The installed version of the program."""
-    return metadata.version("ftcost")
 
 
 # Serving and arms

@@ -1,26 +1,62 @@
-"""Draws of the assumptions: seeded, stratified, common to every arm."""
+"""Draws of the assumptions: seeded, stratified, common to every arm; the same in every version of NumPy."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
 from functools import cache
-from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimator.assumptions import Assumption
 from estimator.numbers import Array
 from estimator.result import Estimate
 
-Z_P90 = NormalDist().inv_cdf(0.9)
+Z_P90 = 1.2815515655446004
+"""90th percentile of the standard normal distribution."""
+
+
+def normal_quantile(*, fraction: Array) -> Array:
+    """Standard normal quantile, within 5e-9 of the true value for fractions from 1e-300 to 1 - 1e-16.
+
+    Rational approximations in the middle and in the tails. Source: P. J. Acklam (2003), "An algorithm for
+    computing the inverse normal cumulative distribution function", coefficients as published.
+
+    >>> float(normal_quantile(fraction=np.array([0.9]))[0])  # doctest: +ELLIPSIS
+    1.28155156...
+    """
+    a = (-3.969683028665376e1, 2.209460984245205e2, -2.759285104469687e2, 1.383577518672690e2)
+    a += (-3.066479806614716e1, 2.506628277459239)
+    b = (-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1)
+    b += (-1.328068155288572e1, 1.0)
+    c = (-7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838, -2.549732539343734)
+    c += (4.374664141464968, 2.938163982698783)
+    d = (7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416, 1.0)
+    middle = fraction - 0.5
+    square = middle * middle
+    centre = np.polyval(a, square) * middle / np.polyval(b, square)
+    tail = np.sqrt(-2.0 * np.log(np.minimum(fraction, 1.0 - fraction)))
+    edge = np.sign(-middle) * np.polyval(c, tail) / np.polyval(d, tail)
+    return np.asarray(np.where(np.abs(middle) <= 0.47575, centre, edge))
 
 
 @cache
 def normal_scores(draws: int) -> Array:
     """Standard normal quantiles at the middle of ``draws`` equal slices (a stratified sample, in order)."""
-    inverse = NormalDist().inv_cdf
-    return np.array([inverse((i + 0.5) / draws) for i in range(draws)])
+    return normal_quantile(fraction=(np.arange(draws) + 0.5) / draws)
+
+
+def permutation(*, draws: int, key: int) -> NDArray[np.int64]:
+    """A permutation of 0 .. draws - 1 that depends on the key alone.
+
+    The order of a hash of each index: the SplitMix64 finaliser (Steele, Lea, Flood 2014) of index and key.
+    """
+    with np.errstate(over="ignore"):
+        z = np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
 
 
 def at_score(row: Assumption, z: Array) -> Array:
@@ -65,8 +101,8 @@ def draw(rows: Iterable[Assumption], *, draws: int, seed: int) -> dict[str, Arra
         if row.shape == "fixed" or row.low == row.high:
             values[row.name] = np.float64(row.base)  # type: ignore[assignment]
             continue
-        generator = np.random.Generator(np.random.PCG64([seed, zlib.crc32(row.name.encode())]))
-        values[row.name] = at_score(row, generator.permutation(scores))[None, :]
+        key = zlib.crc32(row.name.encode()) << 32 | seed
+        values[row.name] = at_score(row, scores[permutation(draws=draws, key=key)])[None, :]
     return values
 
 

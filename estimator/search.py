@@ -13,6 +13,7 @@ from estimator.architecture import Architecture
 from estimator.assumptions import Assumption
 from estimator.flop import micro_batch_matmul_flop
 from estimator.market import Market, billed_gpus
+from estimator.measured import stack_defaults
 from estimator.memory import fits_word, memory
 from estimator.numbers import SECONDS_PER_HOUR, Array
 from estimator.parameters import trainable_parameters
@@ -168,7 +169,7 @@ def _block(
         quantization=scenario.quantization if method == "qlora" else "",
         weights_dtype="bf16" if has_bf16 else "fp16",
         compute_dtype="bf16" if has_bf16 else "fp16",
-        autocast=True,
+        autocast=stack_defaults(stack=scenario.stack, method=method, gpus=1.0)["autocast"] == "yes",
         optimizer=scenario.optimizer,
         lora_rank=values["lora_rank"],
         lora_targets=scenario.lora_targets if method != "full" else (),

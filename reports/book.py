@@ -20,14 +20,16 @@ FORMATS: dict[str, dict[str, Any]] = {
     "wrap": {"text_wrap": True, "valign": "top"},
     "bold": {"bold": True},
     "section": {"bold": True, "font_color": INK, "top": 1},
-    "number": {"num_format": "#,##0.######"},
+    "number": {"num_format": "#,##0.####"},
+    "small": {"num_format": "0.00E+00"},
     "usd": {"num_format": "#,##0.00"},
     "usd_bold": {"num_format": "#,##0.00", "bold": True, "top": 1},
+    "usd_sum": {"num_format": "#,##0.00", "bold": True},
     "share": {"num_format": "0.0%"},
     "whole": {"num_format": "#,##0"},
     "date": {"num_format": "yyyy-mm-dd"},
-    "input": {"num_format": "#,##0.######", "bg_color": INPUT_FILL, "border": 1, "border_color": "#d9b95b"},
-    "linked": {"num_format": "#,##0.######", "font_color": SOFT},
+    "input": {"num_format": "#,##0.####", "bg_color": INPUT_FILL, "border": 1, "border_color": "#d9b95b"},
+    "linked": {"num_format": "#,##0.####", "font_color": SOFT},
     "pasted": {"num_format": "#,##0.00", "font_color": SOFT},
     "check": {"bold": True},
 }
@@ -84,6 +86,8 @@ class Book:
 
     def number(self, sheet: Any, row: int, column: int, value: float, style: str = "number") -> None:
         """A pasted number."""
+        if style == "number" and 0 < abs(value) < 1e-3:
+            style = "small"
         sheet.write_number(row, column, float(value), self.formats[style])
 
     def formula(
@@ -94,6 +98,7 @@ class Book:
 
     def heads(self, sheet: Any, row: int, heads: Sequence[str]) -> None:
         """The head line of a table."""
+        sheet.set_row(row, 32)
         for column, head in enumerate(heads):
             self.text(sheet, row, column, head, "head")
 

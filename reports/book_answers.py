@@ -106,7 +106,7 @@ def _groups(book: Book, sheet: Any, row: int) -> None:
             value = arm.groups_usd.get(group, 0.0)
             book.formula(sheet, at, 2 + offset, f"=SUMIF({groups},{column}${head},{amounts})", value, "usd")
         ends = f"{letter(2)}{at + 1}:{letter(1 + len(GROUPS))}{at + 1}"
-        book.formula(sheet, at, 2 + len(GROUPS), f"=SUM({ends})", sum(arm.monthly_usd), "usd_bold")
+        book.formula(sheet, at, 2 + len(GROUPS), f"=SUM({ends})", sum(arm.monthly_usd), "usd_sum")
     chart = book.workbook.add_chart({"type": "bar", "subtype": "stacked"})
     for offset, group in enumerate(GROUPS):
         chart.add_series(

@@ -134,9 +134,11 @@ def write_monthly(book: Book) -> None:
     book.text(sheet, 3, after, "quantity", "head")
     book.text(sheet, 3, after + 1, "unit price", "head")
     sheet.freeze_panes(4, FIRST_MONTH_COLUMN)
+    sheet.repeat_rows(3)
     row = _series(book, sheet, 4)
     for arm in book.plan.arms:
         row = _arm(book, sheet, row + 1, arm)
+    sheet.print_area(0, 0, row, after - 1)
 
 
 def _columns(book: Book) -> list[str]:

@@ -112,7 +112,7 @@ def _parts(book: Book, row: int, title: str, parts: list[dict[str, float]]) -> i
     names = list(dict.fromkeys(name for part in parts for name in part))
     first = row + 2
     for offset, name in enumerate(names, start=1):
-        book.text(sheet, row + offset, 0, name)
+        book.text(sheet, row + offset, 0, name.replace("_", " "))
         for column, part in enumerate(parts, start=1):
             book.number(sheet, row + offset, column, part.get(name, 0.0))
     row += len(names) + 1

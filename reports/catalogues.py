@@ -10,8 +10,7 @@ from typing import Any
 
 from estimator.errors import UnknownNameError
 from estimator.numbers import GB, GIB
-from reports.console import results
-from reports.terminal import table
+from reports.screen import Column, Screen
 
 PRICE_KINDS = ("gpu", "api", "hosted")
 TERA = 1e12
@@ -36,12 +35,12 @@ def _show(kind: str, rows: Iterable[Row], columns: Columns, *, text: str, as_jso
     if as_json:
         print(json.dumps(kept, indent=2, default=str))
         return
-    shown = table(*((title, justify) for title, justify, _ in columns))
-    for row in kept:
-        shown.add_row(*(_cell(row[key]) for _, _, key in columns))
-    console = results()
-    console.print(shown)
-    console.print(f"{len(kept)} of {len(every)}.")
+    screen = Screen()
+    screen.table(
+        [Column(title, number=justify == "right") for title, justify, _ in columns],
+        [[_cell(row[key]) for _, _, key in columns] for row in kept],
+    )
+    screen.line(f"{len(kept)} of {len(every)}.")
 
 
 def _cell(value: Any) -> str:

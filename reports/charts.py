@@ -175,16 +175,19 @@ def tornado(axes: Any, plan: Plan, rows: Sequence[Sensitivity]) -> None:
     room = (high - low) * 0.12
     axes.set_xlim(low - room, high + room)
     for row, item in enumerate(shown):
-        for value, end in ((item.low, item.usd_at_low), (item.high, item.usd_at_high)):
-            if end != base:
-                axes.barh(row, end - base, left=base, height=0.55, color=RISE if end > base else FALL)
+        tried = [(item.low, item.usd_at_low), (item.high, item.usd_at_high)]
+        for _, end in tried:
+            axes.barh(row, end - base, left=base, height=0.55, color=RISE if end > base else FALL)
+        for above in (True, False):
+            beyond = [pair for pair in tried if (pair[1] > base if above else pair[1] < base)]
+            if beyond:
                 axes.annotate(
-                    quantity(value),
-                    xy=(end, row),
-                    xytext=(3 if end > base else -3, 0),
+                    " and ".join(quantity(value) for value, _ in beyond),
+                    xy=((max if above else min)(end for _, end in beyond), row),
+                    xytext=(3 if above else -3, 0),
                     textcoords="offset points",
                     va="center",
-                    ha="left" if end > base else "right",
+                    ha="left" if above else "right",
                     fontsize=6.8,
                 )
     axes.axvline(base, color=INK, linewidth=0.8)

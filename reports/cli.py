@@ -14,12 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# No formula multiplies matrices: a pool of BLAS threads would only cost its start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import click
 
 from pricing.errors import InputError
 from reports import options
-from reports.console import results, say
+from reports.console import say
 from reports.help import PanelCommand, PanelGroup
+from reports.screen import Screen
 
 BAD_INPUT, NOTHING_FITS, INTERRUPTED = 1, 3, 130
 
@@ -138,13 +142,13 @@ def plan(**given: Any) -> None:
         for path in write_reports(answer, given["out"], progress=say if sys.stderr.isatty() else None):
             say(f"wrote {path}")
     if given["as_json"]:
-        from reports.plan_json import plan_text
+        from reports.plan_json import plan_json_text
 
-        sys.stdout.write(plan_text(answer))
+        sys.stdout.write(plan_json_text(answer))
     else:
         from reports.terminal import show_plan
 
-        show_plan(answer, results())
+        show_plan(answer, Screen())
 
 
 def estimate(**given: Any) -> None:
@@ -167,7 +171,7 @@ def estimate(**given: Any) -> None:
     if given["as_json"]:
         print(json.dumps(answer, indent=2))
     else:
-        show_estimate(run=run, answer=answer, console=results())
+        show_estimate(run=run, answer=answer, screen=Screen())
 
 
 def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_json: bool) -> None:
@@ -180,7 +184,7 @@ def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_jso
     if as_json:
         print(json.dumps(validation_json(found), indent=2))
     else:
-        show_validation(found, results(), own=runs is not None, brief=summary)
+        show_validation(found, Screen(), own=runs is not None, brief=summary)
 
 
 def models(text: str, as_json: bool) -> None:
@@ -215,7 +219,7 @@ def explain(name: str) -> None:
     """A formula with its equation, units, validity and source; or an assumption."""
     from reports.explain import show_explanation
 
-    show_explanation(name, results())
+    show_explanation(name, Screen())
 
 
 def completion(shell: str) -> None:
@@ -230,9 +234,9 @@ def completion(shell: str) -> None:
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from importlib import metadata
+        from estimator.version import VERSION
 
-        print(f"ftcost {metadata.version('ftcost')}")
+        print(f"ftcost {VERSION}")
         ctx.exit()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
-
 from estimator.assumptions import Assumptions, shipped
 from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
@@ -18,7 +16,7 @@ from estimator.run import Run
 from estimator.speed import speed
 from estimator.words import count, percent
 from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, whole
-from reports.terminal import heading, table
+from reports.screen import Screen, numbers, words
 
 SCHEMA = 1
 MAX_SEQ_LEN = 100_000_000
@@ -136,44 +134,46 @@ def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
     }
 
 
-def show_estimate(*, run: Run, answer: Mapping[str, Any], console: Console) -> None:
+def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen) -> None:
     """The same answer as tables: settings, memory by part, where the step's time goes."""
     model, held, flop, going = answer["model"], answer["memory"], answer["flop"], answer["speed"]
-    console.print(f"{model['id']}: {count(model['parameters'])} parameters, {_trained(model)} trained")
+    screen.line(f"{model['id']}: {count(model['parameters'])} parameters, {_trained(model)} trained")
     settings = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in answer["run"].items()
         if value != ""
     ]
-    console.print(", ".join(settings))
+    screen.line(", ".join(settings))
 
-    heading(console, f"Memory per GPU at its peak ({held['moment']})")
-    rows = table(("part", "left"), ("GiB", "right"), ("share", "right"))
-    for name, part in sorted(held["parts_bytes"].items(), key=lambda pair: -pair[1]):
-        if part:
-            rows.add_row(name.replace("_", " "), f"{part / GIB:.2f}", percent(part / held["allocated_bytes"]))
-    rows.add_row("allocated", f"{held['allocated_bytes'] / GIB:.2f}", "100 %")
-    console.print(rows)
-    console.print(
+    screen.heading(f"Memory per GPU at its peak ({held['moment']})")
+    rows = [
+        [name.replace("_", " "), f"{part / GIB:.2f}", percent(part / held["allocated_bytes"])]
+        for name, part in sorted(held["parts_bytes"].items(), key=lambda pair: -pair[1])
+        if part
+    ]
+    total = ["allocated", f"{held['allocated_bytes'] / GIB:.2f}", "100 %"]
+    screen.table([*words("part"), *numbers("GiB", "share")], [*rows, total])
+    screen.line(
         f"Reserved by the allocator {held['reserved_bytes'] / GIB:.2f} GiB; on the device"
         f" {held['device_bytes'] / GIB:.2f} GiB ({held['device_low_bytes'] / GIB:.2f} to"
         f" {held['device_high_bytes'] / GIB:.2f}, P10 to P90) of {held['limit_bytes'] / GIB:.2f} GiB."
     )
-    console.print(f"Fits: {held['fits']} ({percent(held['fits_probability'])}), compared with the device total.")
+    screen.line(f"Fits: {held['fits']} ({percent(held['fits_probability'])}), compared with the device total.")
 
-    heading(console, "Where an optimizer step's time goes")
-    rows = table(("part", "left"), ("ms", "right"), ("share", "right"))
-    for name, part in sorted(going["parts_s"].items(), key=lambda pair: -pair[1]):
-        if part:
-            rows.add_row(name.replace("_", " "), f"{1000 * part:,.1f}", percent(part / going["step_s"]))
-    rows.add_row("step", f"{1000 * going['step_s']:,.1f}", "100 %")
-    console.print(rows)
-    console.print(
+    screen.heading("Where an optimizer step's time goes")
+    rows = [
+        [name.replace("_", " "), f"{1000 * part:,.1f}", percent(part / going["step_s"])]
+        for name, part in sorted(going["parts_s"].items(), key=lambda pair: -pair[1])
+        if part
+    ]
+    total = ["step", f"{1000 * going['step_s']:,.1f}", "100 %"]
+    screen.table([*words("part"), *numbers("ms", "share")], [*rows, total])
+    screen.line(
         f"{going['tokens_per_s_per_gpu']:,.0f} tokens/s per GPU ({going['tokens_per_s_per_gpu_low']:,.0f} to"
         f" {going['tokens_per_s_per_gpu_high']:,.0f}, P10 to P90); MFU {percent(going['mfu'])}, HFU"
         f" {percent(going['hfu'])}."
     )
-    console.print(
+    screen.line(
         f"{flop['micro_batch_matmul_flop']:.4g} FLOP in matrix products per micro-batch; per token"
         f" {flop['model_flop_per_token']:.4g} of the model, {flop['hardware_flop_per_token']:.4g} executed."
     )

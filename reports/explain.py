@@ -8,10 +8,9 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console
-
 from estimator.assumptions import Assumption, shipped
 from estimator.errors import UnknownNameError
+from reports.screen import Screen
 
 FORMULA_PACKAGES = ("estimator.memory", "estimator.speed", "estimator.serving")
 FORMULA_MODULES = (
@@ -43,7 +42,7 @@ def formulas() -> Mapping[str, Callable[..., Any]]:
     return names
 
 
-def show_explanation(name: str, console: Console) -> None:
+def show_explanation(name: str, screen: Screen) -> None:
     """Print a formula or an assumption.
 
     Raises:
@@ -51,7 +50,7 @@ def show_explanation(name: str, console: Console) -> None:
     """
     rows = {row.name: row for row in shipped().rows}
     if name in rows:
-        _show_assumption(rows[name], console)
+        _show_assumption(rows[name], screen)
         return
     found = formulas()
     if name not in found:
@@ -59,20 +58,18 @@ def show_explanation(name: str, console: Console) -> None:
             "name", name, [*found, *rows], hint="`ftcost assumptions` lists assumptions; formulas are functions."
         )
     function = found[name]
-    console.print(f"{name}{inspect.signature(function)}", soft_wrap=True)
-    console.print()
-    console.print(inspect.getdoc(function) or "", soft_wrap=True)
-    console.print()
-    console.print(f"Defined in {function.__module__}.")
+    screen.line(f"{name}{inspect.signature(function)}")
+    screen.line()
+    print(inspect.getdoc(function) or "", file=screen.stream)
+    screen.line()
+    screen.line(f"Defined in {function.__module__}.")
     used = sorted(row for row in rows if f'"{row}"' in inspect.getsource(function))
     for row in used:
-        console.print()
-        _show_assumption(rows[row], console)
+        screen.line()
+        _show_assumption(rows[row], screen)
 
 
-def _show_assumption(row: Assumption, console: Console) -> None:
-    console.print(
-        f"{row.name} = {row.base:g} {row.unit} ({row.low:g} to {row.high:g}, P10 to P90)", soft_wrap=True
-    )
-    console.print(f"  {row.label}; {row.status}; checked {row.checked}", soft_wrap=True)
-    console.print(f"  source: {row.source}", soft_wrap=True)
+def _show_assumption(row: Assumption, screen: Screen) -> None:
+    screen.line(f"{row.name} = {row.base:g} {row.unit} ({row.low:g} to {row.high:g}, P10 to P90)")
+    screen.line(f"  {row.label}; {row.status}; checked {row.checked}")
+    screen.line(f"  source: {row.source}")

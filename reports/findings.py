@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, money, percent
-from reports.style import duration, shortened
+from reports.style import duration, gib, shortened
 
 
 def cheapest(plan: Plan) -> Arm:
@@ -68,10 +68,10 @@ def training(plan: Plan) -> str:
         return "No training run on rented GPUs is part of this plan"
     option = cheapest_run(plan)
     cards = f"{option.gpus} × {option.gpu_label}"
-    filled = percent(option.device_bytes / option.limit_bytes)
     return (
         f"One production run fits on {cards}, takes {duration(option.hours.base)} and"
-        f" costs {money(option.usd.base)}; it fills {filled} of the memory"
+        f" costs {money(option.usd.base)}; it needs {gib(option.allocated_bytes)} of the {gib(option.limit_bytes)}"
+        " that a card offers"
     )
 
 
@@ -117,9 +117,10 @@ def break_even(plan: Plan) -> list[str]:
     for item in sorted(plan.break_evens, key=lambda item: order.index(item.rival)):
         rival = named(plan.arm(item.rival))
         if item.lowest_per_day is None:
+            most = count(item.searched_per_day[1])
             found.append(
-                f"{tuned} costs more than {rival} at every volume up to {count(item.searched_per_day[1])} requests a"
-                f" day, and so it does in {percent(item.never_probability)} of the draws."
+                f"{tuned} costs more than {rival} at every volume up to {most} requests a day, and so it does in"
+                f" {percent(item.never_probability)} of the draws."
             )
             continue
         if item.lowest_per_day <= item.searched_per_day[0]:

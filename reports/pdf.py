@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, time
 from io import BytesIO
+from typing import Any
 
 from estimator.result import Plan
 from estimator.words import count, money, percent
@@ -23,10 +24,8 @@ PRICE_ROWS = 14
 
 def budget_pdf(plan: Plan) -> bytes:
     """The report as a PDF with embedded TrueType fonts; the same plan gives the same bytes."""
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
-    from matplotlib.figure import Figure
+    from matplotlib.backends.backend_pdf import PdfPages
 
-    pages: tuple[Callable[[Sheet, Plan], None], ...] = (_answer, _over_time, _money, _run, _doubt, _basis)
     made = datetime.combine(plan.scenario.as_of, time(), tzinfo=UTC)
     stream = BytesIO()
     metadata = {
@@ -39,25 +38,33 @@ def budget_pdf(plan: Plan) -> bytes:
         "ModDate": made,
     }
     with drawing(), PdfPages(stream, metadata=metadata) as document:
-        for number, draw in enumerate(pages, start=1):
-            figure = Figure(figsize=A4_IN)
-            FigureCanvasPdf(figure)
-            sheet = Sheet(figure=figure)
-            figure.subplots_adjust(left=MARGIN / sheet.width, right=1 - MARGIN / sheet.width)
-            draw(sheet, plan)
-            _footer(sheet, plan, number, len(pages))
-            document.savefig(figure)
+        for number in range(1, len(PAGES) + 1):
+            document.savefig(page(plan, number))
     return stream.getvalue()
 
 
-def _footer(sheet: Sheet, plan: Plan, number: int, pages: int) -> None:
+def page(plan: Plan, number: int) -> Any:
+    """One page as a figure; to be drawn within ``drawing()``."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=A4_IN)
+    FigureCanvasPdf(figure)
+    sheet = Sheet(figure=figure)
+    figure.subplots_adjust(left=MARGIN / sheet.width, right=1 - MARGIN / sheet.width)
+    PAGES[number - 1](sheet, plan)
+    _footer(sheet, plan, number)
+    return figure
+
+
+def _footer(sheet: Sheet, plan: Plan, number: int) -> None:
     at = sheet.y
     sheet.y = sheet.height - FOOT + 8
     sheet.rule()
     room = sheet.inner - 60
     sheet.put(MARGIN, sheet.y + 9, fitted(stamp(plan), room, 6.8), 6.8, colour=SOFT)
     sheet.put(MARGIN, sheet.y + 19, fitted(plan.command, room, 6.8), 6.8, colour=SOFT)
-    sheet.put(sheet.width - MARGIN, sheet.y + 9, f"{number} / {pages}", 8, colour=SOFT, right=True)
+    sheet.put(sheet.width - MARGIN, sheet.y + 9, f"{number} / {len(PAGES)}", 8, colour=SOFT, right=True)
     sheet.y = at
 
 
@@ -200,16 +207,16 @@ def _run(sheet: Sheet, plan: Plan) -> None:
     )
     options = plan.training_options
     columns = (
-        Column(head="method", share=1.0),
+        Column(head="method", share=1.15),
         Column(head="chosen as", share=1.2),
-        Column(head="cards", share=1.8),
+        Column(head="cards", share=2.2),
         Column(head="split", share=0.7),
-        Column(head="provider", share=1.3),
-        Column(head="USD per GPU-h", share=0.9, number=True),
-        Column(head="memory per card", share=1.9, number=True),
+        Column(head="provider", share=1.5),
+        Column(head="USD per GPU-hour", share=1.4, number=True),
+        Column(head="memory needed", share=2.3, number=True),
         Column(head="time", share=0.9, number=True),
         Column(head="cost", share=0.8, number=True),
-        Column(head="P10 to P90", share=1.5, number=True),
+        Column(head="P10 to P90", share=1.8, number=True),
     )
     rows = [
         (
@@ -219,7 +226,7 @@ def _run(sheet: Sheet, plan: Plan) -> None:
             option.sharding,
             option.provider,
             dollars(option.usd_per_gpu_hour),
-            f"{gib(option.device_bytes)} of {gib(option.limit_bytes)}",
+            f"{gib(option.allocated_bytes)} of {gib(option.limit_bytes)}",
             duration(option.hours.base),
             money(option.usd.base),
             f"{money(option.usd.p10)} to {money(option.usd.p90)}",
@@ -233,7 +240,7 @@ def _run(sheet: Sheet, plan: Plan) -> None:
     which = "" if len(drawn) == len(options) else ": the cheapest of each method"
     entries = legend_rows(run_charts.memory_entries(drawn)), legend_rows(run_charts.time_entries(drawn))
     each = (sheet.room - 2 * 62 - 12 * sum(entries)) / 2
-    height = max(90.0, min(each, 42.0 * len(drawn) + 20))
+    height = max(90.0, min(each, 50.0 * len(drawn) + 20))
     sheet.heading(f"Memory per card, by part{which}")
     run_charts.memory(sheet.axes(height, left=130, right=6, above=4 + 12 * entries[0]), drawn)
     sheet.heading(f"Time of one optimizer step, by part{which}", before=0)
@@ -299,12 +306,12 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 6.8, colour=SOFT, lines=3)
     sheet.heading("Prices", before=2)
     prices = (
-        Column(head="what", share=3.0),
+        Column(head="what", share=2.8),
         Column(head="provider", share=1.4),
         Column(head="price", share=0.9, number=True),
-        Column(head="unit", share=1.3),
-        Column(head="seen", share=1.0),
-        Column(head="source", share=2.6),
+        Column(head="unit", share=1.5),
+        Column(head="seen", share=1.5),
+        Column(head="source", share=2.4),
     )
     seen = [
         (
@@ -321,3 +328,6 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
     if plan.not_included:
         sheet.heading("Not included", before=2)
         sheet.points(plan.not_included, 7.5, lines=2)
+
+
+PAGES: tuple[Callable[[Sheet, Plan], None], ...] = (_answer, _over_time, _money, _run, _doubt, _basis)

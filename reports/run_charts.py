@@ -26,12 +26,19 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
     """Memory per card of every training option by part, against what the card offers."""
     shown = list(listed)[::-1]
     parts = merged_parts([option.memory_parts_bytes for option in shown], SMALL_PART)
-    names = list(parts[0])
+    colours = _part_colours(list(shown[0].memory_parts_bytes), list(parts[0]))
     axes.set_xlim(0, max(max(option.limit_bytes, option.device_bytes) for option in shown) / GIB * 1.03)
     left = [0.0] * len(shown)
-    for index, name in enumerate(names):
+    for name, colour in colours.items():
         sizes = [part[name] / GIB for part in parts]
-        axes.barh(range(len(shown)), sizes, left=left, height=0.5, color=_part_colour(name, index), label=name)
+        axes.barh(
+            range(len(shown)),
+            sizes,
+            left=left,
+            height=0.5,
+            color=colour,
+            label=_words(name),
+        )
         left = [a + b for a, b in zip(left, sizes, strict=True)]
     outside = [max(o.device_bytes / GIB - a, 0.0) for o, a in zip(shown, left, strict=True)]
     axes.barh(
@@ -48,13 +55,13 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
     for row, option in enumerate(shown):
         limit, device = option.limit_bytes / GIB, option.device_bytes / GIB
         over = device > limit
-        axes.plot([limit, limit], [row - 0.36, row + 0.36], color=ALERT if over else INK, linewidth=2.2)
+        axes.plot([limit, limit], [row - 0.27, row + 0.36], color=ALERT if over else INK, linewidth=2.2)
         axes.plot([device], [row + 0.31], "v", color=INK, markersize=4.5)
-        used = f"{gib(option.device_bytes)} of {gib(option.limit_bytes)} ({percent(device / limit)})"
+        held = f"{gib(option.allocated_bytes)} needed, {gib(option.device_bytes)} held"
         axes.annotate(
-            f"{used}; fits: {option.fits}",
+            f"{held}, {gib(option.limit_bytes)} offered; fits: {option.fits}",
             xy=(0, row),
-            xytext=(2, -0.36 * _row_points(axes, len(shown)) - 1.5),
+            xytext=(2, -0.27 * _row_points(axes, len(shown)) - 4.5),
             textcoords="offset points",
             va="center",
             fontsize=7,
@@ -62,26 +69,33 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
         )
     _option_rows(axes, shown)
     axes.grid(axis="x")
-    axes.set_xlabel("GiB per card at the peak; triangle: device total, stroke: what the card offers")
-    legend_above(axes, len(names) + 1)
+    axes.set_xlabel("GiB per card at the peak; triangle: held with what the allocator keeps, stroke: offered")
+    legend_above(axes, len(colours) + 1)
 
 
 def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
     """Where the time of one optimizer step goes, as shares."""
     shown = list(listed)[::-1]
     parts = merged_parts([option.step_parts_s for option in shown], SMALL_PART)
-    names = list(parts[0])
+    colours = _part_colours(list(shown[0].step_parts_s), list(parts[0]))
     left = [0.0] * len(shown)
-    for index, name in enumerate(names):
+    for name, colour in colours.items():
         shares = [part[name] / sum(part.values()) for part in parts]
-        axes.barh(range(len(shown)), shares, left=left, height=0.5, color=_part_colour(name, index), label=name)
+        axes.barh(
+            range(len(shown)),
+            shares,
+            left=left,
+            height=0.5,
+            color=colour,
+            label=_words(name),
+        )
         left = [a + b for a, b in zip(left, shares, strict=True)]
     for row, option in enumerate(shown):
         axes.annotate(
             f"{option.step_s:.3g} s a step, {count(option.tokens_per_s_per_gpu)} tokens/s/GPU, MFU"
             f" {percent(option.mfu)}; whole run {duration(option.hours.base)}, {money(option.usd.base)}",
             xy=(0, row),
-            xytext=(2, -0.36 * _row_points(axes, len(shown)) - 1.5),
+            xytext=(2, -0.27 * _row_points(axes, len(shown)) - 4.5),
             textcoords="offset points",
             va="center",
             fontsize=7,
@@ -91,7 +105,7 @@ def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: percent(value))
     axes.set_xlabel("share of the time of one optimizer step")
-    legend_above(axes, len(names))
+    legend_above(axes, len(colours))
 
 
 def memory_entries(listed: Sequence[TrainingOption]) -> int:
@@ -122,8 +136,19 @@ def merged_parts(parts: Sequence[Mapping[str, float]], small: float) -> list[dic
     return found
 
 
-def _part_colour(name: str, index: int) -> str:
-    return "#dddddd" if name == "other" else PART_COLOURS[index % len(PART_COLOURS)]
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _part_colours(every: Sequence[str], shown: Sequence[str]) -> dict[str, str]:
+    """A colour for each part that is shown: by its place among all parts, so that it keeps it in every plan."""
+    found: dict[str, str] = {}
+    for name in shown:
+        start = every.index(name) if name in every else 0
+        turns = (PART_COLOURS[(start + turn) % len(PART_COLOURS)] for turn in range(len(PART_COLOURS)))
+        free = (colour for colour in turns if colour not in found.values())
+        found[name] = "#dddddd" if name == "other" else next(free, PART_COLOURS[start % len(PART_COLOURS)])
+    return found
 
 
 def _option_rows(axes: Any, shown: Sequence[TrainingOption]) -> None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from estimator.numbers import GIB
 from estimator.planning import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent
+from reports.screen import Column, Screen, numbers, words
 
 WIDE = 100
 TOP_ASSUMPTIONS = 8
@@ -29,91 +25,66 @@ GROUP_HEADS = {
 }
 
 
-def show_plan(plan: Plan, console: Console) -> None:
+def show_plan(plan: Plan, screen: Screen) -> None:
     """Everything a person needs to decide, in the order of the questions."""
-    _question(plan, console)
-    _verdict(plan, console)
-    _training(plan, console)
-    _cost_by_line(plan, console)
-    _totals(plan, console)
-    _assumptions(plan, console)
-    _advice(plan, console)
-    _prices(plan, console)
-    _bullets(console, "Ruled out", _by_reason(plan))
-    _bullets(console, "Not included", plan.not_included)
-    _bullets(console, "Next", plan.next_commands)
+    _question(plan, screen)
+    _verdict(plan, screen)
+    _training(plan, screen)
+    _cost_by_line(plan, screen)
+    _totals(plan, screen)
+    _assumptions(plan, screen)
+    _advice(plan, screen)
+    _prices(plan, screen)
+    _bullets(screen, "Ruled out", _by_reason(plan))
+    _bullets(screen, "Not included", plan.not_included)
+    _bullets(screen, "Next", plan.next_commands)
 
 
-def heading(console: Console, text: str) -> None:
-    """A section title."""
-    console.print()
-    console.print(Text(text, style="bold"))
-
-
-def table(*columns: tuple[str, str]) -> Table:
-    """A table without rules: (title, justification) per column."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title, justify in columns:
-        made.add_column(
-            title,
-            justify="right" if justify == "right" else "left",
-            overflow="fold",
-            no_wrap=justify == "right",
-        )
-    return made
-
-
-def _question(plan: Plan, console: Console) -> None:
+def _question(plan: Plan, screen: Screen) -> None:
     values, work = plan.scenario.assumptions, plan.workload
-    console.print(Text(f"ftcost {plan.version}: {plan.model.id}", style="bold"))
-    console.print(plan.model.how)
+    screen.line(f"ftcost {plan.version}: {plan.model.id}", strong=True)
+    screen.line(plan.model.how)
     layout = "packed to" if plan.scenario.packing else "padded, at most"
-    console.print(
+    screen.line(
         f"{values['rows']:,.0f} rows x {work.tokens_per_row:,.0f} tokens x {values['epochs']:g} epochs ="
         f" {count(work.useful_tokens)} tokens ({layout} {values['seq_len']:,.0f});"
         f" {values['requests_per_day']:,.0f} requests a day of {values['input_tokens']:,.0f} tokens in,"
         f" {values['output_tokens']:,.0f} out, for {values['horizon_months']:.0f} months."
     )
     if plan.defaults_used:
-        console.print(f"Defaults taken: {', '.join(plan.defaults_used)}.")
+        screen.line(f"Defaults taken: {', '.join(plan.defaults_used)}.")
 
 
-def _verdict(plan: Plan, console: Console) -> None:
-    heading(console, "Recommendation")
-    console.print(Text(plan.verdict.headline, style="bold green"))
+def _verdict(plan: Plan, screen: Screen) -> None:
+    screen.heading("Recommendation")
+    screen.line(plan.verdict.headline, strong=True)
     for reason in plan.verdict.reasons:
-        console.print(_hanging(reason, "because "))
+        screen.item(reason, "because ")
     for flip in plan.verdict.flips:
-        console.print(_hanging(flip, "flips: "))
+        screen.item(flip, "flips: ")
 
 
-def _hanging(text: str, lead: str = "- ") -> RenderableType:
-    grid = Table.grid(padding=0)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(lead, text)
-    return Padding(grid, (0, 0, 0, 2))
-
-
-def _training(plan: Plan, console: Console) -> None:
-    heading(console, "One production run (P10 to P90 below each estimate)")
-    columns = [("method", "left"), ("best at", "left"), ("hardware", "left"), ("GiB", "right")]
-    columns += [("hours", "right"), ("USD", "right")]
-    wide = console.width >= WIDE
-    rows = table(*columns, *([("tokens/s per GPU", "right"), ("MFU", "right")] if wide else []))
+def _training(plan: Plan, screen: Screen) -> None:
+    screen.heading("One production run (P10 to P90 below each estimate)")
+    wide = screen.width >= WIDE
+    rows = []
     for option in plan.training_options:
         extra = [f"{option.tokens_per_s_per_gpu:,.0f}", percent(option.mfu)] if wide else []
         hours, usd = option.hours, option.usd
-        rows.add_row(
-            option.method,
-            "\n".join(option.roles),
-            hardware(option),
-            f"{option.allocated_bytes / GIB:.1f}\nof {option.limit_bytes / GIB:.1f}",
-            f"{hours.base:.3g}\n{hours.p10:.2g} to {hours.p90:.2g}",
-            f"{money(usd.base)}\n{spread(usd)}",
-            *extra,
+        rows.append(
+            [
+                option.method,
+                "\n".join(option.roles),
+                hardware(option),
+                f"{option.allocated_bytes / GIB:.1f}\nof {option.limit_bytes / GIB:.1f}",
+                f"{hours.base:.3g}\n{hours.p10:.2g} to {hours.p90:.2g}",
+                f"{money(usd.base)}\n{spread(usd)}",
+                *extra,
+            ]
         )
-    console.print(rows)
+    more = numbers("tokens/s per GPU", "MFU") if wide else []
+    screen.table([*words("method", "best at", "hardware"), *numbers("GiB", "hours", "USD"), *more], rows)
+    screen.line("GiB: peak of the tensors on one card, of what the card offers.")
 
 
 def hardware(option: TrainingOption) -> str:
@@ -131,19 +102,15 @@ def short(gpu_label: str) -> str:
     return gpu_label.removeprefix("NVIDIA ").removeprefix("AMD ").removeprefix("Intel ").removeprefix("GeForce ")
 
 
-def _cost_by_line(plan: Plan, console: Console) -> None:
+def _cost_by_line(plan: Plan, screen: Screen) -> None:
     months = plan.scenario.assumptions["horizon_months"]
-    heading(console, f"Cost by line over {months:.0f} months, thousand USD, at base assumptions")
-    rows = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    rows.add_column("", overflow="fold")
-    for group in GROUPS:
-        rows.add_column(GROUP_HEADS[group], justify="right", no_wrap=True)
-    rows.add_column("total", justify="right", no_wrap=True)
-    for arm in plan.arms:
-        rows.add_row(
-            label(arm), *(thousands(arm.groups_usd[group]) for group in GROUPS), thousands(arm.total_usd.base)
-        )
-    console.print(rows)
+    screen.heading(f"Cost by line over {months:.0f} months, thousand USD, at base assumptions")
+    rows = [
+        [label(arm), *(thousands(arm.groups_usd[group]) for group in GROUPS), thousands(arm.total_usd.base)]
+        for arm in plan.arms
+    ]
+    heads = [GROUP_HEADS[group] for group in GROUPS]
+    screen.table([Column("option"), *numbers(*heads, "total")], rows, gap=1)
 
 
 def thousands(usd: float) -> str:
@@ -161,37 +128,33 @@ def label(arm: Arm) -> str:
     return arm.label.split("/", 1)[-1] if arm.kind == "api" else arm.label
 
 
-def _totals(plan: Plan, console: Console) -> None:
+def _totals(plan: Plan, screen: Screen) -> None:
     months = plan.scenario.assumptions["horizon_months"]
     tuned = next((arm for arm in plan.arms if arm.id == plan.best_tuned), None)
-    heading(console, f"Total over {months:.0f} months with uncertainty, and when tuning pays")
-    wide = console.width >= WIDE
-    rows = table(
-        ("option", "left"),
-        ("base", "right"),
-        ("P10 to P90", "right"),
-        ("per 1,000", "right"),
-        ("cheapest", "right"),
-        ("pays from", "right"),
-        *([("P10 to P90", "right")] if wide else []),
-    )
+    screen.heading(f"Total over {months:.0f} months with uncertainty, and when tuning pays")
+    wide = screen.width >= WIDE
     crossings = {one.rival: one for one in plan.break_evens}
+    rows = []
     for arm in sorted(plan.arms, key=lambda one: one.total_usd.base):
         one = crossings.get(arm.id)
-        rows.add_row(
-            label(arm),
-            money(arm.total_usd.base),
-            spread(arm.total_usd),
-            f"${arm.usd_per_1000_requests:,.2f}",
-            percent(arm.probability_cheapest),
-            volume(one.lowest_per_day) if one else "",
-            *([f"{volume(one.low_per_day)} to {volume(one.high_per_day)}" if one else ""] if wide else []),
+        between = f"{volume(one.low_per_day)} to {volume(one.high_per_day)}" if one else ""
+        rows.append(
+            [
+                label(arm),
+                money(arm.total_usd.base),
+                spread(arm.total_usd),
+                f"${arm.usd_per_1000_requests:,.2f}",
+                percent(arm.probability_cheapest),
+                volume(one.lowest_per_day) if one else "",
+                *([between] if wide else []),
+            ]
         )
-    console.print(rows)
+    heads = ["base", "P10 to P90", "per 1,000", "cheapest", "pays from", *(["P10 to P90"] if wide else [])]
+    screen.table([Column("option"), *numbers(*heads)], rows)
     if tuned:
-        console.print(
-            "base: at base assumptions; so is per 1,000 (USD per 1,000 requests). cheapest: share of draws. pays from: requests"
-            f" a day from which {tuned.label} costs less than that option. Quality is taken to be equal."
+        screen.line(
+            "base: at base assumptions, and so is per 1,000 (USD per 1,000 requests). cheapest: share of draws. pays"
+            f" from: requests a day from which {tuned.label} costs less than that option. Quality is taken to be equal."
         )
 
 
@@ -205,39 +168,40 @@ def volume(per_day: float | None) -> str:
     return "never" if per_day is None else money(per_day).removeprefix("$")
 
 
-def _assumptions(plan: Plan, console: Console) -> None:
+def _assumptions(plan: Plan, screen: Screen) -> None:
     if not plan.sensitivities:
         return
     tuned, rival = plan.arm(plan.best_tuned), plan.arm(plan.best_rival)
-    heading(console, f"What the difference hangs on: {label(tuned)} less {label(rival)}")
-    rows = table(("assumption", "left"), ("P10 to P90", "right"), ("unit", "left"), ("difference", "right"))
-    for row in plan.sensitivities[:TOP_ASSUMPTIONS]:
-        rows.add_row(
+    screen.heading(f"What the difference hangs on: {label(tuned)} less {label(rival)}")
+    rows = [
+        [
             row.label,
             f"{row.low:g} to {row.high:g}",
             row.unit,
             f"{money(row.usd_at_low)} to {money(row.usd_at_high)}",
-        )
-    console.print(rows)
-    console.print("Set any of them with --set name=value; `ftcost assumptions` lists names and sources.")
+        ]
+        for row in plan.sensitivities[:TOP_ASSUMPTIONS]
+    ]
+    screen.table([Column("assumption"), *numbers("P10 to P90"), Column("unit"), *numbers("difference")], rows)
+    screen.line("Set any of them with --set name=value; `ftcost assumptions` lists names and sources.")
 
 
-def _advice(plan: Plan, console: Console) -> None:
-    heading(console, "Advice")
+def _advice(plan: Plan, screen: Screen) -> None:
+    screen.heading("Advice")
     for rule in plan.advice:
-        console.print(_hanging(f"{rule.text} {rule.because}"))
+        screen.item(f"{rule.text} {rule.because}")
 
 
-def _prices(plan: Plan, console: Console) -> None:
+def _prices(plan: Plan, screen: Screen) -> None:
     days = sorted(price.seen for price in plan.prices)
     if not days:
         return
-    heading(console, "Prices")
-    console.print(
+    screen.heading("Prices")
+    screen.line(
         f"As of {plan.scenario.as_of}; read between {days[0]} and {days[-1]}; {plan.scenario.purchase} GPU rates."
     )
     for price in old_prices(plan.prices):
-        console.print(_hanging(f"old ({price.age_days} days): {price.provider}, {price.what}, seen {price.seen}"))
+        screen.item(f"old ({price.age_days} days): {price.provider}, {price.what}, seen {price.seen}")
 
 
 def _by_reason(plan: Plan) -> list[str]:
@@ -248,10 +212,10 @@ def _by_reason(plan: Plan) -> list[str]:
     return [f"{'; '.join(whats)}: {reason}" for reason, whats in reasons.items()]
 
 
-def _bullets(console: Console, title: str, texts: Sequence[str] | Iterable[str]) -> None:
+def _bullets(screen: Screen, title: str, texts: Sequence[str] | Iterable[str]) -> None:
     listed = list(texts)
     if not listed:
         return
-    heading(console, title)
+    screen.heading(title)
     for text in listed:
-        console.print(_hanging(text))
+        screen.item(text)

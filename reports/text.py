@@ -61,7 +61,7 @@ def wrapped(text: str, limit: float, size: float, *, bold: bool = False, lines: 
     name or address never leaves its box.
     """
     found: list[str] = []
-    rest = " ".join(text.split())
+    rest = " ".join(text.split()).replace(" %", "\N{NO-BREAK SPACE}%")
     while rest:
         if lines and len(found) == lines - 1:
             return [*found, fitted(rest, limit, size, bold=bold)]

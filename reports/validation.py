@@ -6,10 +6,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-
 from estimator.validation import QUANTITIES, Check, Summary, Validation
-from reports.terminal import heading, table
+from reports.screen import Screen, numbers, words
 
 WORST = 12
 TITLES = {
@@ -46,10 +44,10 @@ def validation_json(found: Validation) -> dict[str, Any]:
     }
 
 
-def show_validation(found: Validation, console: Console, *, own: bool, brief: bool) -> None:
+def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool) -> None:
     """Summary by group, the worst misses, and the rows that could not be predicted."""
     if not own:
-        console.print(
+        screen.line(
             "Predicted against the runs that the package ships. They calibrated the model: on runs it has not"
             " seen, expect the held-out errors of the README."
         )
@@ -58,43 +56,41 @@ def show_validation(found: Validation, console: Console, *, own: bool, brief: bo
         if brief:
             rows = [row for row in rows if row.grouping in ("all", "method")]
         if rows:
-            _show_summary(TITLES[quantity], rows, console)
+            _show_summary(TITLES[quantity], rows, screen)
         if rows and not brief:
-            _show_worst([check for check in found.checks if check.quantity == quantity], console)
+            _show_worst([check for check in found.checks if check.quantity == quantity], screen)
     if found.problems:
-        heading(console, f"Not predicted ({len(found.problems)})")
+        screen.heading(f"Not predicted ({len(found.problems)})")
         for problem in found.problems:
             line = f", line {problem.line}" if problem.line else ""
-            console.print(f"  {problem.id}{line}: {problem.reason}")
+            screen.item(f"{problem.id}{line}: {problem.reason}")
 
 
-def _show_summary(title: str, rows: list[Summary], console: Console) -> None:
-    heading(console, f"{title}: absolute error")
-    shown = table(
-        ("by", "left"),
-        ("group", "left"),
-        ("runs", "right"),
-        ("median", "right"),
-        ("P90", "right"),
-        ("bias", "right"),
-        ("in 80 %", "right"),
+def _show_summary(title: str, rows: list[Summary], screen: Screen) -> None:
+    screen.heading(f"{title}: absolute error")
+    screen.table(
+        [*words("by", "group"), *numbers("runs", "median", "P90", "bias", "in 80 %")],
+        [
+            [
+                row.grouping,
+                row.group,
+                str(row.runs),
+                f"{100 * row.median_error:.1f} %",
+                f"{100 * row.p90_error:.1f} %",
+                f"{100 * row.bias:+.1f} %",
+                "-" if math.isnan(row.inside_fraction) else f"{100 * row.inside_fraction:.0f} %",
+            ]
+            for row in rows
+        ],
     )
-    for row in rows:
-        shown.add_row(
-            row.grouping,
-            row.group,
-            str(row.runs),
-            f"{100 * row.median_error:.1f} %",
-            f"{100 * row.p90_error:.1f} %",
-            f"{100 * row.bias:+.1f} %",
-            "-" if math.isnan(row.inside_fraction) else f"{100 * row.inside_fraction:.0f} %",
-        )
-    console.print(shown)
 
 
-def _show_worst(checks: list[Check], console: Console) -> None:
+def _show_worst(checks: list[Check], screen: Screen) -> None:
     worst = sorted(checks, key=lambda check: -abs(check.error))[:WORST]
-    shown = table(("worst", "left"), ("predicted", "right"), ("measured", "right"), ("error", "right"))
-    for check in worst:
-        shown.add_row(check.id, f"{check.predicted:,.4g}", f"{check.measured:,.4g}", f"{100 * check.error:+.1f} %")
-    console.print(shown)
+    screen.table(
+        [*words("worst"), *numbers("predicted", "measured", "error")],
+        [
+            [check.id, f"{check.predicted:,.4g}", f"{check.measured:,.4g}", f"{100 * check.error:+.1f} %"]
+            for check in worst
+        ],
+    )

@@ -160,7 +160,7 @@ def test_less_work_or_more_sharing_never_costs_memory(stack, model):
         assert modes == sorted(modes)
         losses = [allocated(r.with_(loss=loss)) for loss in ("fused", "chunked", "full")]
         assert losses == sorted(losses)
-        for sharding in ("fsdp", "zero1", "zero2"):
+        for sharding in ("fsdp", "hsdp", "zero1", "zero2"):
             sizes = [
                 allocated(r.with_(sharding=sharding, gpus=float(n), recompute="full", global_batch=float(4 * n)))
                 for n in (1, 2, 4, 8, 64)

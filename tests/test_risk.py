@@ -96,3 +96,12 @@ def test_a_broken_row_is_refused_by_file_and_name(change: dict[str, object], mes
 def test_the_registry_is_a_mapping_of_base_values() -> None:
     mine = Assumptions({"x": row("normal", 0.0, 1.0, 2.0)})
     assert dict(mine) == {"x": 1.0}
+
+
+def test_the_draws_of_different_assumptions_are_not_correlated() -> None:
+    drawn = draw(shipped().rows, draws=2048, seed=0)
+    ranks = np.array([np.argsort(np.argsort(value[0])) for value in drawn.values() if np.ndim(value) == 2])
+    correlation = np.corrcoef(ranks)
+    np.fill_diagonal(correlation, 0.0)
+    assert len(ranks) > 30
+    assert np.abs(correlation).max() < 0.1

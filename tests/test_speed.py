@@ -15,7 +15,7 @@ from estimator.models import resolve_model
 from estimator.run import CHOICES, Run
 from estimator.speed import job_time, speed
 from estimator.speed.constants import KERNEL_CLASS, Constants, family_row
-from estimator.speed.matmul import peak_flop_per_s, products_s
+from estimator.speed.matmul import Counts, Unit, peak_flop_per_s, products_s
 from estimator.speed.pipeline import bubble_fraction
 from estimator.speed.shapes import Sums, dense_sums
 
@@ -199,20 +199,8 @@ def test_a_block_answers_as_its_members_do() -> None:
 def test_one_product_by_hand() -> None:
     # 1000 tokens through 100 -> 200: 4e7 FLOP a pass; idle wave 2 x 50 x 100; operands (1000 x 300 + 20000).
     sums = Sums(weights=20000.0, in_whole=100.0, out_split=200.0, modules=1.0)
-    seconds = products_s(
-        sums=sums,
-        tokens=1000.0,
-        tp=1.0,
-        ep=1.0,
-        forward=1.0,
-        input_gradient=0.0,
-        weight_gradient=0.0,
-        rate=1e9,
-        bandwidth_bytes_per_s=1e9,
-        wave_outputs=50.0,
-        operand_fraction=0.5,
-        grouped=True,
-    )
+    unit = Unit(flop_per_s=1e9, memory_bytes_per_s=1e9, idle_outputs=50.0, operand_fraction=0.5)
+    seconds = products_s(sums=sums, unit=unit, counts=Counts(forward=1.0), tokens=1000.0, tp=1.0)
     assert seconds == pytest.approx(0.04 + 1e-5 + 0.5 * 2.0 * 320000.0 / 1e9)
 
 

@@ -94,9 +94,16 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
                 )
         moment = np.array([MOMENTS[name] for name in names])[index]
     allocated: Number = sum(parts.values())
-    static: Number = sum(parts[name] for name in STATIC if name in parts)
     needed, reserved = pool_bytes(
-        run=run, static_bytes=static, dynamic_bytes=allocated - static, constants=constants
+        run=run,
+        moments=[
+            (
+                sum(held[part] for part in STATIC if part in held),
+                sum(held[part] for part in held if part not in STATIC),
+            )
+            for held in at.values()
+        ],
+        constants=constants,
     )
     context = constants["memory_context_bytes"]
     scale = constants[spread_name(run=run, kind="nvidia-smi")]

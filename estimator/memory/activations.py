@@ -11,6 +11,7 @@ from estimator.memory.stacks import (
     LOSS_IN_LOGIT_DTYPE,
     NO_FUSED_LOSS,
     SCALED_LOGITS,
+    SOFT_CAPPED_LOGITS,
     Traits,
     eager,
     upcast_base,
@@ -33,7 +34,7 @@ class Activations:
         retained: gradients of layer inputs that frozen sharded layers keep to the end of backward.
         final: last hidden state and final norm.
         loss: logits, their fp32 copies and gradients at the peak of the loss.
-        weight_casts: weights cast by autocast and kept for backward.
+        cast_bytes_per_weight: 2 where autocast keeps 16-bit copies of fp32 weights for backward, else 0.
     """
 
     saved: Number
@@ -42,7 +43,7 @@ class Activations:
     retained: Number
     final: Number
     loss: Number
-    weight_casts: Number
+    cast_bytes_per_weight: float
 
 
 def residual_bytes(*, run: Run) -> float:
@@ -136,7 +137,8 @@ def loss_bytes_per_logit(*, run: Run, traits: Traits, constants: Mapping[str, fl
         return 0.0
     if group == "hf_lean" and family in SCALED_LOGITS:
         group = "hf"
-    return constants[f"memory_{kind}_loss_bytes_per_logit_{group}"]
+    capped = 2.0 if kind == "full" and family in SOFT_CAPPED_LOGITS else 0.0
+    return constants[f"memory_{kind}_loss_bytes_per_logit_{group}"] + capped
 
 
 def activations(
@@ -169,9 +171,9 @@ def activations(
     final = (4.0 if traits.norm == "upcast" else e) * widths.hidden + e * widths.hidden
     if not run.adapters:
         final += e * widths.hidden
-    casts: Number = 0.0
+    casts = 0.0
     if run.autocast and run.weights_dtype == "fp32" and run.sharding not in ("fsdp", "hsdp"):
-        casts = 1.0
+        casts = DTYPE_BYTES["bf16"]
     return Activations(
         saved=tokens * kept,
         layer=tokens * (layer if run.recompute != "none" else 0.0),
@@ -179,5 +181,5 @@ def activations(
         retained=tokens * retained,
         final=tokens * final,
         loss=tokens * widths.vocab * loss_bytes_per_logit(run=run, traits=traits, constants=constants),
-        weight_casts=casts * DTYPE_BYTES["bf16"],
+        cast_bytes_per_weight=casts,
     )

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from estimator.memory.stacks import HF_STACKS, own_attention
 from estimator.numbers import Number
 from estimator.run import Run
 
-HF_STACKS = ("hf", "hf-lean", "hf-fused")
-
 
 def pool_bytes(
-    *, run: Run, static_bytes: Number, dynamic_bytes: Number, constants: Mapping[str, float]
+    *, run: Run, moments: Iterable[tuple[Number, Number]], constants: Mapping[str, float]
 ) -> tuple[Number, Number]:
-    """What PyTorch's caching allocator must hold at the peak, and what it holds if nothing presses it.
+    """What PyTorch's caching allocator must hold, and what it holds if nothing presses it.
 
-    pool = static + dynamic x (1 + gaps). Tensors that live through the step pack tightly; those of a
-    micro-batch come in sizes that leave gaps. What must be held has the gaps of batches of one size; the
-    Transformers trainer (autocast, full logits) meets batches of many lengths and keeps blocks of each size,
-    fewer beyond a common length: there the gaps fall with the square root of the limit. The allocator
-    gives those back before it fails, so the second figure never exceeds what the device has as long as the
-    first does not. Source: fitted.
+    pool = max over moments of static + dynamic x (1 + gaps); ``moments`` gives static and dynamic bytes of each.
+    Tensors that live through the step pack tightly; those of a micro-batch come in sizes that leave gaps. What
+    must be held has the gaps of batches of one size. The Transformers trainer (autocast, full logits) meets
+    batches of many lengths and keeps blocks of each size, fewer beyond a common length: there the gaps fall
+    with the square root of the limit; not where the model's own attention leaves free blocks larger than the
+    logits. The allocator gives blocks back before it fails, so the second figure never exceeds what the device
+    has as long as the first does not. Source: fitted.
     """
     tight = constants["memory_gaps_one_length_fraction"]
-    needed = static_bytes + dynamic_bytes * (1.0 + tight)
     if run.loss == "full":
-        many_lengths = run.stack == "hf" and run.autocast
+        many_lengths = run.stack == "hf" and run.autocast and not own_attention(run)
         gaps: Number = tight
         if many_lengths:
             rare = np.minimum(constants["memory_gaps_common_length_tokens"] / run.seq_len, 1.0) ** 0.5
@@ -37,15 +36,21 @@ def pool_bytes(
         gaps = constants["memory_gaps_axolotl_fraction"]
     else:
         gaps = constants["memory_gaps_fused_loss_fraction"]
-    free = static_bytes + dynamic_bytes * (1.0 + gaps)
+    needed: Number = 0.0
+    free: Number = 0.0
+    for static, dynamic in moments:
+        needed = np.maximum(needed, static + dynamic * (1.0 + tight))
+        free = np.maximum(free, static + dynamic * (1.0 + gaps))
     room = run.accelerator.memory_bytes - constants["memory_context_bytes"]
     return needed, np.minimum(free, np.maximum(needed, room))
 
 
 def spread_name(*, run: Run, kind: str) -> str:
     """The registry row with the spread of ln(measured / predicted) for a memory kind and a group of stacks."""
-    measure = "allocated" if kind in ("allocated", "active") else "reserved"
-    return f"memory_error_scale_{measure}_{'hf' if run.stack in HF_STACKS else 'other'}"
+    group = "hf" if run.stack in HF_STACKS else "other"
+    if kind in ("allocated", "active"):
+        return f"memory_error_scale_allocated_{group}"
+    return f"memory_error_scale_reserved_{'axolotl' if run.stack == 'axolotl' else group}"
 
 
 def within_probability(*, bytes_used: Number, limit_bytes: Number, scale: float) -> Number:

@@ -16,6 +16,9 @@ from estimator.run import DTYPE_BYTES, Run
 
 Parts = dict[str, Number]
 
+DEEPSPEED_STACKS = ("hf", "hf-lean", "hf-fused", "axolotl", "xtuner", "llm-foundry")
+"""Stacks in which ZeRO-1 and -2 mean DeepSpeed."""
+
 PARTS = (
     "weights",
     "quantization_constants",
@@ -50,11 +53,18 @@ class Gathered:
     root_gradient: Number
 
 
-def gathered(*, run: Run, tr: Traits, shape: Counts, constants: Mapping[str, float]) -> Gathered:
-    """Buffers that full sharding gathers around the computation. Source: derived from PyTorch's FSDP."""
+def gathered(*, run: Run, tr: Traits, shape: Counts, state: States, constants: Mapping[str, float]) -> Gathered:
+    """Buffers that sharding needs around the computation.
+
+    Full sharding gathers one unit with embedding and head, and the layer at hand; trained units also hold their
+    unreduced gradient. ZeRO-1 and -2 under DeepSpeed hold reduce buckets. Source: derived from PyTorch's FSDP;
+    DeepSpeed's defaults.
+    """
     if run.sharding not in ("fsdp", "hsdp"):
-        zero: Number = 0.0
-        return Gathered(root=zero, layer=zero, layer_gradient=zero, root_gradient=zero)
+        bucket: Number = 0.0
+        if run.sharding in ("zero1", "zero2") and run.stack in DEEPSPEED_STACKS:
+            bucket = np.minimum(constants["memory_zero_bucket_bytes"], 2.0 * state.gradients)
+        return Gathered(root=0.0, layer=0.0, layer_gradient=bucket, root_gradient=0.0)
     apart = 1.0 / run.tp
     each = 2.0
     if run.quantization:
@@ -93,7 +103,7 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
         adapted=adapted(architecture, run.lora_targets if run.adapters else ()),
         constants=constants,
     )
-    buffers = gathered(run=run, tr=tr, shape=shape, constants=constants)
+    buffers = gathered(run=run, tr=tr, shape=shape, state=state, constants=constants)
     ddp = state.gradients if run.sharding == "ddp" else 0.0
     if run.optimizer_in_backward:
         accumulated: Number = 0.0
@@ -128,8 +138,8 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
         dequantized_head = shape.quantizable_head / run.tp * per_weight
     layers_ahead = 1.0 if run.adapters else 2.0
     turn = acts.layer + acts.turn
-    quarter = acts.layer + acts.turn / 3.0
-    spare = np.maximum(quarter + dequantized - turn, 0.0)
+    # A weight is dequantised while one of the three feed-forward gradients is alive, so it adds only the excess.
+    spare = np.maximum(dequantized - acts.turn * 2.0 / 3.0, 0.0)
     one_layer = acts.saved / wide.layers
     return {
         "load": fixed,
@@ -183,4 +193,4 @@ def _weight_casts(*, run: Run, shape: Counts, acts: Activations) -> Number:
     everything = shape.quantizable + head
     if run.recompute == "full" and run.adapters:
         everything = shape.quantizable / run.architecture.layers + head
-    return acts.weight_casts * everything / (run.tp * run.pp)
+    return acts.cast_bytes_per_weight * everything / (run.tp * run.pp)

@@ -98,6 +98,9 @@ TRAITS: dict[Stack, Traits] = {
     "optimum-habana": replace(_HF, retains_input_gradients=False, kbit_upcast=False, constants="other"),
 }
 
+HF_STACKS = ("hf", "hf-lean", "hf-fused")
+"""Stacks that run the model classes of Transformers."""
+
 FUSED_KERNELS = frozenset({"hf-fused", "axolotl"})
 """Stacks whose fused loss and norm kernels replace a model class's own code, family by family."""
 
@@ -127,6 +130,9 @@ LOSS_IN_LOGIT_DTYPE = frozenset({"gpt_bigcode"})
 SCALED_LOGITS = frozenset({"granite"})
 """Families that rescale their logits, so that no 16-bit copy stays beside the fp32 one."""
 
+SOFT_CAPPED_LOGITS = frozenset({"gemma2", "gemma4", "gemma4_text"})
+"""Families that bound their logits with a hyperbolic tangent, whose output is kept."""
+
 OWN_ATTENTION = frozenset({"chatglm", "baichuan"})
 """Families whose own model code computes the score matrix whatever kernel is asked for."""
 
@@ -147,7 +153,11 @@ def upcast_base(run: Run) -> bool:
     return kbit and traits(run).kbit_upcast and run.sharding not in ("fsdp", "hsdp")
 
 
+def own_attention(run: Run) -> bool:
+    """Whether the model's own code computes attention, whatever kernel is asked for."""
+    return run.stack in HF_STACKS and run.architecture.family in OWN_ATTENTION
+
+
 def eager(run: Run) -> bool:
     """Whether attention keeps its score matrices."""
-    own = run.stack in ("hf", "hf-lean", "hf-fused") and run.architecture.family in OWN_ATTENTION
-    return run.attention == "eager" or own
+    return run.attention == "eager" or own_attention(run)

@@ -111,8 +111,10 @@ def held_parameters(*, run: Run, counts: Counts) -> Held:
 
 def states(*, run: Run, traits: Traits, counts: Counts, constants: Mapping[str, float]) -> States:
     """Everything that outlives a micro-batch, per accelerator."""
-    dtype = DTYPE_BYTES[run.weights_dtype]
     sharded = run.sharding in ("fsdp", "hsdp")
+    # Fully sharded masters are the parameters themselves; their 16-bit form exists only while gathered.
+    masters_only = traits.masters and sharded and not run.adapters
+    dtype = 4.0 if masters_only else DTYPE_BYTES[run.weights_dtype]
     weight_shards: Number = run.shards if sharded else 1.0
     held = held_parameters(run=run, counts=counts)
     owned = held.over(weight_shards, run.ep)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from estimator.serving.kv_cache import largest_batch
 from estimator.serving.setup import Serving, ServingSetup
-from estimator.serving.throughput import serving
+from estimator.serving.throughput import plain, serving
 
 _HALVINGS = 12
 
@@ -36,7 +38,7 @@ def under_latency(
     token_limit = np.inf if latency_s_per_token is None else latency_s_per_token
     first_limit = np.inf if ttft_s is None else ttft_s
 
-    def kept(answer: Serving) -> np.ndarray:
+    def kept(answer: Serving) -> Any:
         within = (answer.time_per_output_token_s <= token_limit) & (answer.ttft_s <= first_limit)
         return np.asarray(within)
 
@@ -50,17 +52,10 @@ def under_latency(
     best = np.where(at_top, top, np.maximum(np.floor(2.0**low), 1.0))
     answer = serving(setup=setup.with_(batch=best), constants=constants)
     allowed = kept(answer) & np.asarray(answer.fits)
-    return Serving(
-        fits=allowed,
-        batch=np.where(allowed, answer.batch, 0.0),
-        weights_bytes=answer.weights_bytes,
-        kv_bytes_per_token=answer.kv_bytes_per_token,
-        kv_capacity_tokens=answer.kv_capacity_tokens,
-        output_tokens_per_s_per_gpu=np.where(allowed, answer.output_tokens_per_s_per_gpu, 0.0),
-        requests_per_s_per_replica=np.where(allowed, answer.requests_per_s_per_replica, 0.0),
-        ttft_s=answer.ttft_s,
-        time_per_output_token_s=answer.time_per_output_token_s,
-        parts_s=answer.parts_s,
-        low_factor=answer.low_factor,
-        high_factor=answer.high_factor,
+    return replace(
+        answer,
+        fits=allowed if allowed.ndim else bool(allowed),
+        batch=plain(np.where(allowed, answer.batch, 0.0)),
+        output_tokens_per_s_per_gpu=plain(np.where(allowed, answer.output_tokens_per_s_per_gpu, 0.0)),
+        requests_per_s_per_replica=plain(np.where(allowed, answer.requests_per_s_per_replica, 0.0)),
     )

@@ -36,9 +36,7 @@ def is_amd(*, accelerator: Accelerator) -> Number:
     return by_family(accelerator=accelerator, values=values, default=0.0)
 
 
-def matmul_flop_per_s(
-    *, setup: ServingSetup, weights_dtype: str, constants: Mapping[str, float]
-) -> Number:
+def matmul_flop_per_s(*, setup: ServingSetup, weights_dtype: str, constants: Mapping[str, float]) -> Number:
     """Sustained rate of the matrix products against weights of a type.
 
     Dense peak x the generation's fraction x (power / usual power)^gamma: cards of one chip with a lower power
@@ -46,14 +44,14 @@ def matmul_flop_per_s(
     has not, and for the weight-only types, the weights are widened and the 16-bit rate holds.
     """
     accelerator = setup.accelerator
-    fraction = _per_generation(
-        accelerator=accelerator, prefix="serving_matmul_fraction_", constants=constants
-    )
+    fraction = _per_generation(accelerator=accelerator, prefix="serving_matmul_fraction_", constants=constants)
     half_peak = np.maximum(accelerator.fp16_flop_per_s, accelerator.bf16_flop_per_s)
     usual_watt = half_peak * _per_generation(
         accelerator=accelerator, prefix="serving_watt_per_flop_per_s_", constants=constants
     )
-    fraction = fraction * np.minimum(accelerator.power_watt / usual_watt, 1.0) ** constants["serving_power_exponent"]
+    fraction = (
+        fraction * np.minimum(accelerator.power_watt / usual_watt, 1.0) ** constants["serving_power_exponent"]
+    )
     if setup.engine == "vllm-0.6":
         fraction = fraction * constants["serving_matmul_factor_vllm_0_6"]
     half = half_peak * fraction

@@ -25,8 +25,13 @@ from estimator.serving.rates import (
 )
 from estimator.serving.setup import ServingSetup
 
-
-MATMUL_BYTES: Mapping[str, float] = {"fp16": 2.0, "int8": 2.0, "int4": 2.0, "fp8": 1.0, "fp4": STORED_BYTES["fp4"]}
+MATMUL_BYTES: Mapping[str, float] = {
+    "fp16": 2.0,
+    "int8": 2.0,
+    "int4": 2.0,
+    "fp8": 1.0,
+    "fp4": STORED_BYTES["fp4"],
+}
 """Bytes per number of the inputs of products against weights of a type."""
 
 
@@ -80,9 +85,7 @@ def decode_attention_flop(*, setup: ServingSetup) -> Number:
     return per_token * tokens
 
 
-def matmul_s(
-    *, flop: Number, weight_bytes: Number, flop_per_s: Number, bytes_per_s: Number
-) -> Number:
+def matmul_s(*, flop: Number, weight_bytes: Number, flop_per_s: Number, bytes_per_s: Number) -> Number:
     """Time of products that stream their weights: weight bytes / bandwidth + FLOP / rate.
 
     The sum says that the rate grows with the tokens of a step, half of it being reached where reading the
@@ -95,10 +98,11 @@ def matmul_s(
 
 
 def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constants: Mapping[str, float]) -> Number:
-    """Every matrix product against weights, for ``tokens`` through the layers and ``sampled`` through the head.
+    """Every matrix product against weights: ``tokens`` through the layers, ``sampled`` through the head.
 
-    Both per rank of data-parallel attention. Experts see the tokens of all ranks, read the weights that these
-    touch, and compute at a lower rate the narrower one rank's slice of an expert is.
+    Both per rank of data-parallel attention. Experts see the tokens of all ranks and read the weights that
+    these touch; each touched expert's rows are padded to whole tiles, and with expert parallelism the busiest
+    rank sets the pace.
     """
     a = setup.architecture
     split = parameter_split(a)
@@ -117,9 +121,7 @@ def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constant
     if not a.experts:
         return total
     all_tokens = tokens * setup.ep
-    read_fraction = touched_experts_fraction(
-        routed_fraction=a.experts_per_token / a.experts, tokens=all_tokens
-    )
+    read_fraction = touched_experts_fraction(routed_fraction=a.experts_per_token / a.experts, tokens=all_tokens)
     padded = a.experts * read_fraction * constants["serving_expert_tile_tokens"]
     rows = all_tokens * a.experts_per_token + padded
     imbalance = np.where(setup.ep > 1.0, constants["serving_expert_imbalance"], 1.0)
@@ -144,7 +146,7 @@ def cache_s(*, setup: ServingSetup, sequences: Number, verified: Number, constan
 
 
 def activations_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
-    """Hidden-wide vectors that pass through memory between products: norms, residuals, activations, quantising.
+    """Hidden-wide vectors that pass through memory between products: norms, residuals, inputs, outputs.
 
     Half of them wait in 16 bits, half in the type that the next product takes.
     """
@@ -159,18 +161,18 @@ def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, f
     """Activations that cross links.
 
     Tensor parallelism: two ring all-reduces a layer, 2 (tp - 1) / tp x bytes each. Expert parallelism: each
-    token's vector to its experts' ranks and back. Pipeline: one vector per stage boundary. Each exchange
-    starts with a latency; vLLM 0.6 on AMD parts, without an all-reduce of its own, paid more with every pair of
-    peers.
+    token's vector to its experts' ranks, in the type that the experts compute in, and back in 16 bits.
+    Pipeline: one vector per stage boundary. Each exchange starts with a latency; vLLM 0.6 on AMD parts, without
+    an all-reduce of its own, paid more with every pair of peers.
     """
     a = setup.architecture
     bytes_per_s = link_bytes_per_s(setup=setup, constants=constants)
     vectors_s = a.hidden * UNQUANTIZED_BYTES * tokens / bytes_per_s
-    start_s = constants["serving_exchange_s"]
+    start_s: Number = constants["serving_exchange_s"]
     if setup.engine == "vllm-0.6":
         amd = is_amd(accelerator=setup.accelerator)
         start_s = start_s + amd * constants["serving_peer_s_vllm_0_6"] * (setup.tp - 1.0) ** 2
-    total = 2.0 * a.layers * 2.0 * (setup.tp - 1.0) / setup.tp * vectors_s
+    total: Number = 2.0 * a.layers * 2.0 * (setup.tp - 1.0) / setup.tp * vectors_s
     total = total + np.where(setup.tp > 1.0, 2.0 * a.layers * start_s, 0.0)
     if a.experts:
         copies = np.minimum(a.experts_per_token, setup.ep) * (setup.ep - 1.0) / setup.ep
@@ -189,6 +191,7 @@ def step_parts_s(
     ``prompt_tokens`` prompt tokens are prefilled in the same pass over the weights (continuous batching).
     Ranks of data-parallel attention split the sequences. Pipeline stages work on batch / pp sequences at a
     time, so a token takes pp stages of 1 / pp of the layers, and the replica serves pp such groups at once.
+    Prompts longer than one step's share of tokens launch the layers again.
     Source: derived.
     """
     a = setup.architecture
@@ -202,9 +205,7 @@ def step_parts_s(
     launches = a.layers * constants["serving_layer_s"]
     passes = np.maximum(tokens / constants["serving_step_tokens"], 1.0)
     parts: dict[str, Number] = {
-        "matrix products": products_s(
-            setup=setup, tokens=tokens, sampled=verified + prompts, constants=constants
-        ),
+        "matrix products": products_s(setup=setup, tokens=tokens, sampled=verified + prompts, constants=constants),
         "cache": cache_s(setup=setup, sequences=sequences, verified=verified, constants=constants),
         "prompt attention": prompts * prefill_attention_flop(setup=setup) / (setup.tp * half),
         "activations": activations_s(setup=setup, tokens=tokens, constants=constants),

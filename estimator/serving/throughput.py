@@ -18,6 +18,9 @@ from estimator.serving.roofline import step_parts_s
 from estimator.serving.setup import Serving, ServingSetup, engine_key
 
 
+UNMEASURED_ENGINES = ("vllm", "sglang")
+
+
 def tokens_per_step(*, draft_tokens: Number, acceptance_fraction: Number) -> Number:
     """Mean tokens that one step of speculative decoding yields: (1 - a^(k + 1)) / (1 - a).
 
@@ -44,17 +47,26 @@ def speed_factor(*, setup: ServingSetup, constants: Mapping[str, float]) -> Numb
 
 
 def spread(*, setup: ServingSetup, constants: Mapping[str, float]) -> tuple[Number, Number]:
-    """P10 and P90 of measured over predicted throughput by kind: AMD, else fp4, else mixture, else dense."""
-    if setup.weights_dtype == "fp4":
-        kind = "fp4"
-    else:
-        kind = "moe" if setup.architecture.experts else "dense"
+    """P10 and P90 of measured over predicted throughput.
+
+    By kind: AMD, else fp4, else mixture, else dense; wider for engines of which no run was measured.
+    """
+    mixture = "moe" if setup.architecture.experts else "dense"
+    kind = "fp4" if setup.weights_dtype == "fp4" else mixture
     amd = is_amd(accelerator=setup.accelerator)
-    low, high = (
-        np.where(amd > 0.0, constants[f"serving_{end}_amd"], constants[f"serving_{end}_{kind}"])
-        for end in ("low", "high")
-    )
-    return low, high
+
+    def bound(end: str) -> Number:
+        own = np.where(amd > 0.0, constants[f"serving_{end}_amd"], constants[f"serving_{end}_{kind}"])
+        unmeasured = setup.engine in UNMEASURED_ENGINES
+        return plain(own * (constants[f"serving_{end}_engine"] if unmeasured else 1.0))
+
+    return bound("low"), bound("high")
+
+
+def plain(value: Number) -> Number:
+    """A float where the formulas made a zero-dimensional array, else the array as it is."""
+    array = np.asarray(value, dtype=np.float64)
+    return array if array.ndim else float(array)
 
 
 def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
@@ -66,7 +78,8 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
     Time to the first token is a lone prefill after half a step's wait; time per token is s / y.
 
     ``setup.batch`` above what memory holds is cut to it, as an engine queues the rest. Source: derived;
-    constants in the registry, fitted on published throughput of engines.
+    constants in the registry, fitted on published throughput of engines (dense and mixture models of 7 to
+    671 billion parameters, Ampere to Blackwell and MI300X).
     """
     held = largest_batch(setup=setup, constants=constants)
     batch = held if setup.batch is None else np.minimum(setup.batch, held)
@@ -88,16 +101,16 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
     per_token = sequence_kv_bytes(setup=setup, context_tokens=held_tokens, constants=constants) / held_tokens
     room = cache_bytes(setup=setup, constants=constants)
     return Serving(
-        fits=fits,
-        batch=batch,
-        weights_bytes=weights_bytes(setup=setup),
-        kv_bytes_per_token=per_token,
-        kv_capacity_tokens=room / per_token * setup.ep,
-        output_tokens_per_s_per_gpu=requests_per_s * setup.output_tokens / setup.gpus,
-        requests_per_s_per_replica=requests_per_s,
-        ttft_s=prefill_s + step_s / 2.0,
-        time_per_output_token_s=step_s / yielded,
-        parts_s={part: value / factor / finished for part, value in parts.items()},
+        fits=fits if np.ndim(fits) else bool(fits),
+        batch=plain(batch),
+        weights_bytes=plain(weights_bytes(setup=setup)),
+        kv_bytes_per_token=plain(per_token),
+        kv_capacity_tokens=plain(room / per_token * setup.ep),
+        output_tokens_per_s_per_gpu=plain(requests_per_s * setup.output_tokens / setup.gpus),
+        requests_per_s_per_replica=plain(requests_per_s),
+        ttft_s=plain(prefill_s + step_s / 2.0),
+        time_per_output_token_s=plain(step_s / yielded),
+        parts_s={part: plain(value / factor / finished) for part, value in parts.items()},
         low_factor=low,
         high_factor=high,
     )

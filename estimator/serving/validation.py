@@ -99,9 +99,7 @@ def _number(row: Mapping[str, str], key: str) -> float:
     return value
 
 
-def compare(
-    *, rows: Iterable[Mapping[str, str]], constants: Mapping[str, float]
-) -> Iterator[Comparison]:
+def compare(*, rows: Iterable[Mapping[str, str]], constants: Mapping[str, float]) -> Iterator[Comparison]:
     """Each row with what the model says about it, in the order given."""
     for row in rows:
         predicted: float | None = None

@@ -43,12 +43,14 @@ def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     arch, card = run.architecture, run.accelerator
     tokens = run.micro_batch_tokens
     width = float(arch.query_features + arch.value_features)
+    other = arch.global_attention
+    wider = 2.0 * arch.heads * other.head_dim / width if other else 1.0
     full_layers = arch.attention_layers - arch.sliding_layers
     if run.attention == "eager":
-        context = run.seq_len * float(arch.attention_layers)
+        context = run.seq_len * (arch.sliding_layers + wider * full_layers)
     else:
         block = constants["attention_block_tokens"]
-        context = full_layers * mean_context_tokens(seq_len=run.seq_len, window=0.0, block=block)
+        context = wider * full_layers * mean_context_tokens(seq_len=run.seq_len, window=0.0, block=block)
         if arch.sliding_layers:
             window = float(arch.sliding_window)
             local = mean_context_tokens(seq_len=run.seq_len, window=window, block=block)

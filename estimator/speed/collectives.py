@@ -13,6 +13,9 @@ from estimator.speed.dequantise import BITS
 #: Links slower than this are PCIe or an ordinary network, bytes/s per direction.
 PCIE_BYTES_PER_S = 70e9
 
+#: Stacks that scatter gradients in fp32 whatever type the weights have.
+REDUCES_IN_FP32 = frozenset({"torchtitan"})
+
 
 def link_bytes_per_s(*, run: Run, constants: Constants, ranks: Number, stride: Number) -> Number:
     """Bytes/s that one rank of a ring collective moves.
@@ -61,10 +64,10 @@ def _shard_parameters(run: Run) -> tuple[Number, Number]:
     return blocks_here, rest / (run.tp * run.pp)
 
 
-def _latency_s(run: Run, constants: Constants, ranks: Number) -> Number:
+def _latency_s(run: Run, constants: Constants, ranks: Number, what: str = "collective_latency_s") -> Number:
     """Seconds before the first byte of one collective: grows with the depth of a tree over nodes."""
     nodes = np.maximum(ranks / run.accelerator.gpus_per_node, 1.0)
-    return constants["collective_latency_s"] * (1.0 + np.log2(nodes)) * np.minimum(ranks - 1.0, 1.0)
+    return constants.of_host(what, run.stack) * (1.0 + np.log2(nodes)) * np.minimum(ranks - 1.0, 1.0)
 
 
 def sharding_micro_batch_s(*, run: Run, constants: Constants) -> Number:
@@ -78,7 +81,7 @@ def sharding_micro_batch_s(*, run: Run, constants: Constants) -> Number:
         return 0.0 * run.gpus
     ranks = run.shards
     rate = link_bytes_per_s(run=run, constants=constants, ranks=ranks, stride=run.tp)
-    trained = _trained_here(run) * DTYPE_BYTES[run.weights_dtype]
+    trained = _trained_here(run) * _gradient_bytes(run)
     layers = float(run.architecture.layers) / run.pp
     volume = trained
     collectives = layers
@@ -86,8 +89,13 @@ def sharding_micro_batch_s(*, run: Run, constants: Constants) -> Number:
         blocks, rest = _shard_parameters(run)
         volume = volume + 2.0 * (blocks * resident_bytes_per_parameter(run=run) + rest * 2.0)
         collectives = 3.0 * layers
-    latency = collectives * _latency_s(run, constants, ranks)
+    latency = collectives * _latency_s(run, constants, ranks, "sharding_latency_s")
     return volume * ring_fraction(ranks) / rate + latency
+
+
+def _gradient_bytes(run: Run) -> float:
+    """Bytes per gradient on the link: of the weights' type; 4 where the stack always reduces in fp32."""
+    return 4.0 if run.stack in REDUCES_IN_FP32 else DTYPE_BYTES[run.weights_dtype]
 
 
 def _trained_here(run: Run) -> Number:
@@ -103,7 +111,7 @@ def sharding_step_s(*, run: Run, constants: Constants) -> Number:
     ranks = run.gpus / (run.tp * run.pp)
     trained = _trained_here(run)
     if run.sharding in ("ddp", "zero1"):
-        volume = trained * (DTYPE_BYTES[run.weights_dtype] + 2.0)
+        volume = trained * (_gradient_bytes(run) + 2.0)
     elif run.sharding == "zero2":
         volume = trained * 2.0
     elif run.sharding == "hsdp":

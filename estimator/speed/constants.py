@@ -32,6 +32,10 @@ KERNEL_CLASS: dict[str, KernelClass] = {
     "optimum-habana": "eager",
 }
 
+#: Stacks with their own kernels that are still driven by the Transformers, DeepSpeed or FSDP host loop: what
+#: the host costs (launches, hooks, collectives) is that of an eager stack.
+EAGER_HOST = frozenset({"hf-fused", "xtuner"})
+
 #: The family whose constants stand in for one without measured runs: same vendor, nearest generation.
 NEAREST_FAMILY = {
     "volta": "ampere",
@@ -62,13 +66,16 @@ def family_row(*, what: str, family: str, names: frozenset[str]) -> str:
 
 
 @cache
-def stack_row(*, what: str, stack: str, names: frozenset[str]) -> str:
-    """Name of the constant ``what`` for a stack: its own row, else that of its kernel class, else the common one.
+def stack_row(*, what: str, stack: str, names: frozenset[str], host: bool = False) -> str:
+    """Name of the constant ``what`` for a stack: its own row, else that of its class, else the common one.
+
+    The class is that of its kernels, or of its ``host`` loop.
 
     >>> stack_row(what="x_s", stack="axolotl", names=frozenset({"eager_x_s"}))
     'eager_x_s'
     """
-    for candidate in (stack, KERNEL_CLASS[stack]):
+    kind = "eager" if host and stack in EAGER_HOST else KERNEL_CLASS[stack]
+    for candidate in (stack, kind):
         name = f"{candidate.replace('-', '_')}_{what}"
         if name in names:
             return name
@@ -100,8 +107,12 @@ class Constants:
         return values[0] if isinstance(family, str) else np.asarray(values).reshape(np.shape(like))
 
     def of_stack(self, what: str, stack: str) -> float:
-        """The stack's constant."""
+        """The stack's constant, by the class of its kernels."""
         return self._values[stack_row(what=what, stack=stack, names=self._names)]
+
+    def of_host(self, what: str, stack: str) -> float:
+        """The stack's constant, by the class of its host loop."""
+        return self._values[stack_row(what=what, stack=stack, names=self._names, host=True)]
 
 
 _NAMES: dict[int, tuple[int, frozenset[str]]] = {}

@@ -20,15 +20,15 @@ def launch_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     """
     arch = run.architecture
     passes = forward + BACKWARD_PASSES
-    layer = constants.of_stack("launch_s_per_layer", run.stack)
+    layer = constants.of_host("launch_s_per_layer", run.stack)
     modules = 0.0
     if run.adapters:
         pairs = adapters(architecture=arch, targets=run.lora_targets)
         modules = float(sum(pair.layers * pair.active_copies for pair in pairs))
     seconds = passes * (arch.layers * layer + modules * layer * constants["launch_layers_per_adapter"])
     if run.architecture.experts:
-        looped = constants.of_stack("launch_layers_per_expert", run.stack)
+        looped = constants.of_host("launch_layers_per_expert", run.stack)
         seconds = seconds + passes * arch.moe_layers * arch.experts * looped * layer
     if run.sharding in ("fsdp", "hsdp"):
-        seconds = seconds + passes * arch.layers * constants.of_stack("sharded_launch_s_per_layer", run.stack)
+        seconds = seconds + passes * arch.layers * constants.of_host("sharded_launch_s_per_layer", run.stack)
     return seconds / run.pp

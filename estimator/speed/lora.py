@@ -10,6 +10,9 @@ from estimator.speed.shapes import adapter_sums
 #: Forward, gradient of the input, gradient of the factors.
 BACKWARD_PASSES = 2.0
 
+#: Stacks with fused adapter kernels for quantised bases; they are written for blocks with a gated feed-forward.
+FUSES_QUANTISED = frozenset({"hf-fused"})
+
 
 def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number) -> Number:
     """Seconds of the adapters over one micro-batch; 0 for full fine-tuning.
@@ -23,7 +26,9 @@ def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number)
     if not run.adapters:
         return 0.0
     seconds: Number = 0.0
-    per_input = constants.of_stack("lora_bytes_per_input_element", run.stack)
+    fused = run.quantization and run.stack in FUSES_QUANTISED and run.architecture.gated_mlp
+    base = "quantised_" if fused else ""
+    per_input = constants.of_stack(f"{base}lora_bytes_per_input_element", run.stack)
     per_output = constants["lora_bytes_per_output_element"]
     bandwidth = run.accelerator.memory_bytes_per_s
     passes = forward + BACKWARD_PASSES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from estimator.numbers import Number
@@ -59,38 +61,51 @@ def rate_flop_per_s(*, run: Run, constants: Constants, low_precision: bool) -> N
     return peak * ceiling * sustained * power_fraction(run=run, constants=constants)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What carries out matrix products.
+
+    Attributes:
+        flop_per_s: rate of large products.
+        memory_bytes_per_s: bandwidth of the card's memory.
+        idle_outputs: outputs' worth of idle tiles in the last wave of a product.
+        operand_fraction: part of the operand traffic that arithmetic does not hide.
+    """
+
+    flop_per_s: Number
+    memory_bytes_per_s: Number
+    idle_outputs: float
+    operand_fraction: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How often each product of a linear module runs in one micro-batch."""
+
+    forward: float
+    input_gradient: float = 0.0
+    weight_gradient: float = 0.0
+
+
 def products_s(
-    *,
-    sums: Sums,
-    tokens: Number,
-    tp: Number,
-    ep: Number,
-    forward: Number,
-    input_gradient: Number,
-    weight_gradient: Number,
-    rate: Number,
-    bandwidth_bytes_per_s: Number,
-    wave_outputs: float,
-    operand_fraction: float,
-    grouped: bool,
+    *, sums: Sums, unit: Unit, counts: Counts, tokens: Number, tp: Number, ep: Number = 1.0, grouped: bool = True
 ) -> Number:
     """Seconds of the matrix products of some modules over one micro-batch.
 
-    For an (m x k)(k x n) product: 2 m k n / rate, plus k for each of ``wave_outputs`` outputs: the last wave
-    of tiles is on average part empty, and that part costs 2 k x wave_outputs / rate whatever m is; plus
-    operand bytes, 2 (mk + kn + mn), times the fraction of them that does not hide behind arithmetic, over
-    bandwidth. Summed over modules it is linear in the sums of `shapes.Sums`, so no loop is left.
+    For an (m x k)(k x n) product: 2 m k n / rate; plus 2 k x idle outputs / rate, for the last wave of tiles
+    is on average part empty whatever m and n are; plus operand bytes, 2 (mk + kn + mn), times the fraction of
+    them that does not hide behind arithmetic, over bandwidth. Summed over modules it is linear in the sums of
+    `shapes.Sums`, so no loop is left, and tensor parallelism shows as narrower products.
 
     Args:
         sums: of the modules.
+        unit: what carries them out.
+        counts: how often (recompute is a forward).
         tokens: of the micro-batch.
         tp, ep: tensor- and expert-parallel degrees.
-        forward, input_gradient, weight_gradient: how often each product runs (recompute adds to forward).
-        rate: FLOP/s of large products.
-        bandwidth_bytes_per_s: of the card's memory.
-        wave_outputs: outputs' worth of idle wave per product.
-        operand_fraction: exposed part of the operand traffic.
         grouped: experts run in one grouped kernel (else one kernel each).
+
+    Source: derived; rates and fractions fitted. Validity: 16-bit and narrower operands, m above about 100.
     """
     routed = tokens * sums.active
     local = sums.copies / ep if sums.copies > 1.0 else 1.0
@@ -98,9 +113,10 @@ def products_s(
     fan_in = sums.in_whole + sums.in_split / tp
     fan_out = sums.out_whole + sums.out_split / tp
     weights = sums.weights / tp
-    gradients = input_gradient + weight_gradient
-    flop = 2.0 * routed * weights * (forward + gradients)
-    idle = 2.0 * wave_outputs * launches * (forward * fan_in + input_gradient * fan_out)
-    idle = idle + 2.0 * wave_outputs * weight_gradient * routed * sums.modules
-    operands = (forward + gradients) * (routed * (fan_in + fan_out) + local * weights)
-    return (flop + idle) / rate + operand_fraction * 2.0 * operands / bandwidth_bytes_per_s
+    total = counts.forward + counts.input_gradient + counts.weight_gradient
+    flop = 2.0 * routed * weights * total
+    edges = launches * (counts.forward * fan_in + counts.input_gradient * fan_out)
+    edges = edges + counts.weight_gradient * routed * sums.modules
+    operands = total * (routed * (fan_in + fan_out) + local * weights)
+    arithmetic = (flop + 2.0 * unit.idle_outputs * edges) / unit.flop_per_s
+    return arithmetic + unit.operand_fraction * 2.0 * operands / unit.memory_bytes_per_s

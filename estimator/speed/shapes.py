@@ -96,9 +96,7 @@ def dense_sums(architecture: Architecture, fused: bool = False, without_last: bo
 @cache
 def expert_sums(architecture: Architecture, fused: bool = False, without_last: bool = False) -> Sums:
     """The routed experts' modules, per copy; arguments as in `dense_sums`."""
-    members = [
-        m for m in architecture.linears if m.group == "expert" and not (without_last and m.role == "down")
-    ]
+    members = [m for m in architecture.linears if m.group == "expert" and not (without_last and m.role == "down")]
     shapes = _fused(members, ("gate", "up")) if fused else [_shape(m) for m in members]
     return _sums(shapes, float(architecture.experts), float(architecture.experts_per_token))
 

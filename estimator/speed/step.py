@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from estimator.speed.elementwise import elementwise_s, low_precision_cast_s
 from estimator.speed.launch import launch_s
 from estimator.speed.lora import adapters_s
 from estimator.speed.loss import loss_s
-from estimator.speed.matmul import products_s, rate_flop_per_s
+from estimator.speed.matmul import Counts, Unit, products_s, rate_flop_per_s
 from estimator.speed.optimizer import accumulation_s, offload_s, optimizer_s
 from estimator.speed.pipeline import bubble_fraction, stage_share
 from estimator.speed.shapes import dense_sums, expert_sums, head_sums
@@ -63,37 +64,40 @@ def passes(*, run: Run, constants: Constants) -> Passes:
     return Passes(matmul=1.0, attention=1.0, elementwise=1.0, launch=1.0)
 
 
+def _unit(run: Run, constants: Constants, rate: Number) -> Unit:
+    return Unit(
+        flop_per_s=rate,
+        memory_bytes_per_s=run.accelerator.memory_bytes_per_s,
+        idle_outputs=constants["matmul_idle_wave_outputs"],
+        operand_fraction=constants["matmul_operand_fraction"],
+    )
+
+
 def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     """Device seconds of one micro-batch on the slowest pipeline stage, by kind of work."""
-    arch, card = run.architecture, run.accelerator
+    arch = run.architecture
     times = passes(run=run, constants=constants)
-    narrow = rate_flop_per_s(run=run, constants=constants, low_precision=True)
     wide = rate_flop_per_s(run=run, constants=constants, low_precision=False)
+    narrow = rate_flop_per_s(run=run, constants=constants, low_precision=True)
     trained = 0.0 if run.adapters else 1.0
     tokens = run.micro_batch_tokens
-    common = {
-        "tokens": tokens,
-        "tp": run.tp,
-        "bandwidth_bytes_per_s": card.memory_bytes_per_s,
-        "wave_outputs": constants["matmul_idle_wave_outputs"],
-        "operand_fraction": constants["matmul_operand_fraction"],
-    }
     fused = run.stack in FUSES_PROJECTIONS
     early = run.stack in STOPS_RECOMPUTE_EARLY
-    again = {"forward": times.matmul - 1.0, "input_gradient": 0.0, "weight_gradient": 0.0}
-    once = {"forward": 1.0, "input_gradient": 1.0, "weight_gradient": trained}
-    blocks = products_s(sums=dense_sums(arch, fused), ep=1.0, rate=narrow, grouped=True, **once, **common)
+    once = Counts(forward=1.0, input_gradient=1.0, weight_gradient=trained)
+    again = Counts(forward=times.matmul - 1.0)
+    unit = _unit(run, constants, narrow)
+    blocks = products_s(sums=dense_sums(arch, fused), unit=unit, counts=once, tokens=tokens, tp=run.tp)
     if run.recompute != "none":
         sums = dense_sums(arch, fused, early)
-        blocks = blocks + products_s(sums=sums, ep=1.0, rate=narrow, grouped=True, **again, **common)
+        blocks = blocks + products_s(sums=sums, unit=unit, counts=again, tokens=tokens, tp=run.tp)
     parts: dict[str, Number] = {"matrix products": blocks / run.pp}
     if arch.experts:
-        rate = narrow * constants.of_stack("expert_rate_fraction", run.stack)
+        unit = _unit(run, constants, narrow * constants.of_stack("expert_rate_fraction", run.stack))
         grouped = KERNEL_CLASS[run.stack] != "eager"
-        routed = {"ep": run.ep, "rate": rate, "grouped": grouped}
-        experts = products_s(sums=expert_sums(arch, fused), **routed, **once, **common)
+        routed = partial(products_s, unit=unit, tokens=tokens, tp=run.tp, ep=run.ep, grouped=grouped)
+        experts = routed(sums=expert_sums(arch, fused), counts=once)
         if run.recompute != "none":
-            experts = experts + products_s(sums=expert_sums(arch, fused, early), **routed, **again, **common)
+            experts = experts + routed(sums=expert_sums(arch, fused, early), counts=again)
         parts["expert products"] = experts / run.pp
     blocks_only = {
         "attention": attention_s(run=run, constants=constants, forward=times.attention),
@@ -105,15 +109,13 @@ def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     for name, seconds in blocks_only.items():
         parts[name] = seconds / run.pp
     share = stage_share(run=run, constants=constants)
+    head_trained = 1.0 if not run.adapters or "head" in run.also_trained else 0.0
     head = products_s(
         sums=head_sums(arch),
-        ep=1.0,
-        forward=1.0,
-        input_gradient=1.0,
-        weight_gradient=1.0 if not run.adapters or "head" in run.also_trained else 0.0,
-        rate=wide,
-        grouped=True,
-        **common,
+        unit=_unit(run, constants, wide),
+        counts=Counts(forward=1.0, input_gradient=1.0, weight_gradient=head_trained),
+        tokens=tokens,
+        tp=run.tp,
     )
     parts["vocabulary"] = (head + loss_s(run=run, constants=constants)) * share
     parts["gradient accumulation"] = accumulation_s(run=run, constants=constants)
@@ -169,7 +171,7 @@ def step_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
         "offload": offload_s(run=run, constants=constants),
     }
     overlap = {
-        "sharding": constants.of_stack("sharding_overlap_fraction", run.stack),
+        "sharding": constants.of_host("sharding_overlap_fraction", run.stack),
         "tensor parallel": constants.of_stack("tensor_parallel_overlap_fraction", run.stack),
         "context parallel": constants["context_parallel_overlap_fraction"],
         "expert parallel": constants["expert_parallel_overlap_fraction"],

@@ -1,0 +1,121 @@
+"""Text for a terminal or a pipe: wrapped lines, headings, lists and tables that fit a width.
+
+The main command prints through this; drawing the same tables with rich would cost a fifth of its whole time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+GAP = 2
+NARROWEST = 40
+BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: words wrap and stand left, numbers never wrap and stand right."""
+
+    title: str
+    number: bool = False
+
+
+def words(*titles: str) -> list[Column]:
+    """Columns of words."""
+    return [Column(title) for title in titles]
+
+
+def numbers(*titles: str) -> list[Column]:
+    """Columns of numbers."""
+    return [Column(title, number=True) for title in titles]
+
+
+class Screen:
+    """Where results are printed.
+
+    Args:
+        stream: where to print; stdout if None.
+        width: columns; those of the terminal if None (``COLUMNS`` wins, 80 in a pipe).
+    """
+
+    def __init__(self, stream: TextIO | None = None, width: int | None = None) -> None:
+        self.stream = stream or sys.stdout
+        self.width = max(width or shutil.get_terminal_size((80, 24)).columns, NARROWEST)
+        self.bold = self.stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def line(self, text: str = "", *, strong: bool = False) -> None:
+        """A paragraph, wrapped; empty lines and line breaks are kept."""
+        for part in text.split("\n"):
+            for wrapped in textwrap.wrap(part, self.width, break_on_hyphens=False) or [""]:
+                self._print(wrapped, strong)
+
+    def heading(self, text: str) -> None:
+        """An empty line and a title."""
+        self.line()
+        self.line(text, strong=True)
+
+    def item(self, text: str, lead: str = "- ") -> None:
+        """A list item; further lines hang under its first word."""
+        first = f"  {lead}"
+        for wrapped in textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=first,
+            subsequent_indent=" " * len(first),
+            break_on_hyphens=False,
+        ):
+            self._print(wrapped, False)
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, gap: int = GAP) -> None:
+        """Rows under their titles; columns of words give way where the width is too small."""
+        titles = [column.title for column in columns]
+        widths = self._widths(columns, [titles, *rows], gap)
+        for index, row in enumerate([titles, *rows]):
+            cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+            for height in range(max(map(len, cells))):
+                texts = [
+                    (cell[height] if height < len(cell) else "").rjust(width)
+                    if column.number
+                    else (cell[height] if height < len(cell) else "").ljust(width)
+                    for column, cell, width in zip(columns, cells, widths, strict=True)
+                ]
+                self._print((" " * gap).join(texts).rstrip(), index == 0)
+
+    def _widths(self, columns: Sequence[Column], rows: Sequence[Sequence[str]], gap: int) -> list[int]:
+        widths = [
+            max(len(part) for row in rows for part in row[place].split("\n")) for place in range(len(columns))
+        ]
+        longest = [max(_longest_word(row[place]) for row in rows) for place in range(len(columns))]
+        over = sum(widths) + gap * (len(columns) - 1) - self.width
+        while over > 0:
+            room = [
+                (widths[place] - longest[place], place)
+                for place, column in enumerate(columns)
+                if not column.number and widths[place] > longest[place]
+            ]
+            if not room:
+                break
+            _, place = max(room)
+            widths[place] -= 1
+            over -= 1
+        return widths
+
+    def _print(self, text: str, strong: bool) -> None:
+        print(f"{BOLD}{text}{PLAIN}" if strong and self.bold and text else text, file=self.stream)
+
+
+def _longest_word(text: str) -> int:
+    return max((len(word) for word in text.split()), default=0)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    found: list[str] = []
+    for part in text.split("\n"):
+        found += textwrap.wrap(part, max(width, 1), break_on_hyphens=False) or [""]
+    return found

@@ -1,0 +1,139 @@
+"""The command line as a user meets it: answers, refusals, exit codes, and what goes where."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.cli import main
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str, int]:
+    """Stdout, stderr and exit code of one command."""
+    monkeypatch.setattr(sys, "argv", ["ftcost", *words])
+    try:
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return out, err, code
+
+
+ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--json")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("plan", "--model", "lama-3.1-8b"), 1, "llama-3.1-8b"),
+        (("plan", "--model", "7b", "--rows", "0"), 1, "outside 1 to 1e+12"),
+        (("plan", "--model", "7b", "--rows", "-5"), 1, "outside 1 to 1e+12"),
+        (("plan", "--model", "7b", "--rows", "nan"), 1, "outside 1 to 1e+12"),
+        (("plan", "--model", "7b", "--epochs", "inf"), 1, "outside 0.01 to 1000"),
+        (("plan", "--model", "7b", "--rows", "2e12"), 1, "outside 1 to 1e+12"),
+        (("plan", "--model", "7b", "--rows", "many"), 2, "not a valid float"),
+        (("plan", "--model", "7b", "--gpu", "h10"), 1, "h100"),
+        (("plan", "--model", "7b", "--provider", "awz"), 1, "aws"),
+        (("plan", "--model", "7b", "--baseline", "openai/gtp-6-luna"), 1, "gpt-6-luna"),
+        (("plan", "--model", "7b", "--method", "lorra"), 1, "lora"),
+        (("plan", "--model", "7b", "--set", "rows"), 1, "--set name=value"),
+        (("plan", "--model", "7b", "--set", "enginer_usd_per_hour=9"), 1, "engineer_usd_per_hour"),
+        (("plan", "--model", "7b", "--rows", "10", "--set", "rows=20"), 1, "Keep one"),
+        (("plan", "--model", "7b", "--as-of", "yesterday"), 1, "2026-11-21"),
+        (("plan", "--model", "7b", "--as-of", "1999-01-01"), 1, "first"),
+        (("plan", "--model", "7b", "--gpus", "0"), 1, "--gpus 0"),
+        (("plan", "--model", "7b", "--budget", "-1"), 1, "--budget"),
+        (("plan", "--model", "7b", "--seed", "-1"), 1, "--seed"),
+        (("plan",), 2, "--model"),
+        (("plan", "--modl", "7b"), 2, "--model"),
+        (("plam",), 2, "plam"),
+        (("plan", "--model", "405b", "--gpus", "1"), 3, "nothing fits"),
+        (("plan", "--model", "7b", "--deadline-hours", "0.01"), 3, "--deadline-hours"),
+        (("estimate", "--model", "7b", "--gpus", "3", "--tp", "2"), 1, "multiple of 2"),
+        (("estimate", "--model", "7b", "--method", "full", "--quantization", "nf4"), 1, "qlora"),
+        (("estimate", "--model", "/no/such/config.json"), 1, "config.json"),
+        (("explain", "gpu_price_facter"), 1, "gpu_price_factor"),
+        (("gpus", "no such card"), 1, "ftcost gpus"),
+        (("prices", "--kind", "gpus"), 1, "gpu"),
+        (("validate", "--runs", "/no/such/runs.csv"), 1, "runs.csv"),
+        (("completion", "tcsh"), 1, "bash"),
+    ],
+)
+def test_a_refusal_says_what_is_allowed(
+    words: tuple[str, ...],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, err, got = run(monkeypatch, capsys, *words)
+    assert got == code, err
+    assert says in err
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_estimate_answers_in_its_published_schema(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, err, code = run(monkeypatch, capsys, *ESTIMATE)
+    answer = json.loads(out)
+    assert (code, err, answer["schema"]) == (0, "", 1)
+    assert set(answer["model"]) == {"id", "parameters", "active_parameters", "trainable_parameters"}
+    assert {"allocated_bytes", "reserved_bytes", "device_bytes", "fits", "parts_bytes"} <= set(answer["memory"])
+    assert {"micro_batch_matmul_flop", "model_flop_per_token", "hardware_flop_per_token"} == set(answer["flop"])
+    assert {"tokens_per_s_per_gpu", "step_s", "mfu", "hfu", "parts_s"} <= set(answer["speed"])
+    assert sum(answer["memory"]["parts_bytes"].values()) == pytest.approx(answer["memory"]["allocated_bytes"])
+    assert sum(answer["speed"]["parts_s"].values()) == pytest.approx(answer["speed"]["step_s"])
+
+
+def test_a_config_file_gives_the_same_answer_as_the_catalogue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "max_position_embeddings": 131072,
+        "tie_word_embeddings": False,
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    named = json.loads(run(monkeypatch, capsys, *ESTIMATE)[0])
+    words = [str(path) if word == "llama-3.1-8b" else word for word in ESTIMATE]
+    read = json.loads(run(monkeypatch, capsys, *words)[0])
+    for part in ("memory", "flop", "speed"):
+        assert read[part] == named[part]
+
+
+@pytest.mark.parametrize("command", ["models", "gpus", "prices", "assumptions"])
+def test_a_catalogue_prints_sourced_rows_as_json(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads(run(monkeypatch, capsys, command, "--json")[0])
+    assert len(rows) > 30
+    assert all(row["source"] for row in rows)
+
+
+def test_explain_shows_formula_and_the_assumptions_in_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _, code = run(monkeypatch, capsys, "explain", "replicas")
+    assert code == 0
+    assert "peak_to_mean_ratio = 3" in out
+    assert "Defined in estimator.costs" in out
+
+
+def test_every_command_explains_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("plan", "estimate", "validate", "models", "gpus", "prices", "assumptions", "explain"):
+        out, _, code = run(monkeypatch, capsys, command, "--help")
+        assert code == 0
+        assert f"Usage: ftcost {command}" in out
