@@ -35,7 +35,7 @@ NUMBERS = ("lora_rank", "gpus", "tp", "pp", "cp", "ep", "micro_batch", "global_b
 LOSS_SCALE = 0.08
 PULL = 1.0
 WEIGHT_POWER = -0.25
-FULL_STEPS, HELD_OUT_STEPS, FEW_STEPS, FEW_ROWS = 20, 6, 3, 2
+FULL_STEPS, HELD_OUT_STEPS, FEW_STEPS, FEW_ROWS = 16, 5, 3, 2
 STACK_ROWS, SHRINK_ROWS = 15, 20
 
 
@@ -126,16 +126,26 @@ class Fit:
         return np.asarray(found.x)
 
 
-def held_out(fit: Fit, begin: np.ndarray, key: np.ndarray, say: Callable[[str], None]) -> tuple[np.ndarray, list]:
-    """Errors of every row under constants fitted without its source, and those constants."""
+def held_out(
+    fit: Fit,
+    begin: np.ndarray,
+    key: np.ndarray,
+    known: dict[frozenset[int], dict[str, float]],
+    say: Callable[[str], None],
+) -> tuple[np.ndarray, list[dict[str, float]]]:
+    """Errors of every row under constants fitted without its source, and those constants.
+
+    ``known`` keeps the constants of row sets already left out, for sources that are a project's only one.
+    """
     errors = np.full(len(fit.rows.rows), np.nan)
     constants = []
     for name in sorted(set(key)):
         out = key == name
-        position = fit.run(
-            ~out, np.clip(begin, 1e-4, 1 - 1e-4), HELD_OUT_STEPS if out.sum() > FEW_ROWS else FEW_STEPS
-        )
-        values = fit.values(position)
+        left = frozenset(map(int, np.flatnonzero(out)))
+        if left not in known:
+            steps = HELD_OUT_STEPS if len(left) > FEW_ROWS else FEW_STEPS
+            known[left] = fit.values(fit.run(~out, np.clip(begin, 1e-4, 1 - 1e-4), steps))
+        values = known[left]
         constants.append(values)
         errors[out] = fit.rows.errors(fit.base | values, out)[out]
         say(f"  without {name}: {summary(errors[out])}")
@@ -234,11 +244,12 @@ def main() -> None:
     best = fit.values(begin)
     say("In the fit")
     breakdown(rows, rows.errors(fit.base | best, every), say)
+    known: dict[frozenset[int], dict[str, float]] = {}
     say("Left out by project")
-    by_project, others = held_out(fit, begin, rows.project, say)
+    by_project, others = held_out(fit, begin, rows.project, known, say)
     breakdown(rows, by_project, say)
     say("Left out by source")
-    by_source, _ = held_out(fit, begin, rows.source, say)
+    by_source, _ = held_out(fit, begin, rows.source, known, say)
     breakdown(rows, by_source, say)
     say(f"80 % interval learnt from the other projects holds {coverage(rows, by_project):.1%} of rows")
     result: dict[str, dict[str, float]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import get_args
@@ -71,6 +72,14 @@ def self_hosted_arm(
         serving=choice.option,
         notes=("The adapter is merged before serving.",) if training.method != "full" else (),
     )
+
+
+def with_serving(spec: ArmSpec, *, choice: ServingChoice, architecture: Architecture) -> ArmSpec:
+    """The same arm on another replica type."""
+    serving = serving_parameters(choice, architecture)
+    names = {row.name for row in serving}
+    kept = tuple(row for row in spec.parameters if row.name not in names)
+    return replace(spec, parameters=kept + serving, serving=choice.option)
 
 
 def ready_made_arm(*, choice: ServingChoice, architecture: Architecture) -> ArmSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,15 +60,22 @@ class Volumes:
             return drawn
         return np.concatenate([np.full((1, GRID_POINTS), base), np.tile(drawn, (1, DRAWN_GRID_POINTS))], axis=1)
 
-    def curve(self, spec: ArmSpec) -> Curve:
-        """The arm's cost on both grids, in one pass of its cost lines."""
-        drawn = draw(spec.parameters, draws=DRAWS, seed=self.seed)
-        own = {row.name: self._columns(row.base, drawn[row.name]) for row in spec.parameters}
-        cost = totals(spec=spec, shared=self._shared, own=own).usd
+    def curve(self, specs: Sequence[ArmSpec]) -> Curve:
+        """Cost on both grids, in one pass of the cost lines; of several variants of an arm, the cheapest at each.
+
+        An arm that serves itself has variants, because the best card and degree change with the load.
+        """
+        costs = []
+        for spec in specs:
+            drawn = draw(spec.parameters, draws=DRAWS, seed=self.seed)
+            own = {row.name: self._columns(row.base, drawn[row.name]) for row in spec.parameters}
+            cost = totals(spec=spec, shared=self._shared, own=own).usd
+            costs.append(np.broadcast_to(cost, (GRID_POINTS + DRAWN_GRID_POINTS * DRAWS,)))
+        least = np.min(costs, axis=0)
         return Curve(
-            spec=spec,
-            usd=cost[:GRID_POINTS],
-            drawn_usd=cost[GRID_POINTS:].reshape(DRAWN_GRID_POINTS, DRAWS),
+            spec=specs[0],
+            usd=least[:GRID_POINTS],
+            drawn_usd=least[GRID_POINTS:].reshape(DRAWN_GRID_POINTS, DRAWS),
         )
 
     def break_even(self, *, tuned: Curve, rival: Curve) -> BreakEven:

@@ -12,7 +12,7 @@ from estimator.accelerators import AcceleratorRecord, accelerators, resolve_acce
 from estimator.errors import NothingFitsError, UnknownNameError
 from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
-from pricing import Offer, offers, providers
+from pricing import OLD_AFTER_DAYS, Offer, age_days, offers, providers
 
 DEFAULT_VENDORS = ("nvidia", "amd")
 STACK_VENDORS = {
@@ -86,10 +86,12 @@ def price_of(offer: Offer, purchase: Purchase) -> float | None:
 def market(*, scenario: Scenario) -> Market:
     """The offers that the scenario's accelerators, providers, regions and kind of purchase leave.
 
-    Marketplaces rent out strangers' machines, at prices that move daily and are often the floor of a range:
-    they count only where the scenario asks for them or names one. Cards without bf16 (Volta, Turing) train
-    in fp16, in which most models of today overflow sooner or later: they count only where the scenario names
-    them. Cards that the training stack does not run on never count (``STACK_VENDORS``).
+    Prices seen more than 180 days before the plan's day count only where the scenario names the provider: the
+    cheapest of many offers would else be the stalest. Marketplaces rent out strangers' machines, at prices that
+    move daily and are often the floor of a range: they count only where the scenario asks for them or names
+    one. Cards without bf16 (Volta, Turing) train in fp16, in which most models of today overflow sooner or
+    later: they count only where the scenario names them. Cards that the training stack does not run on never
+    count (``STACK_VENDORS``).
 
     Raises:
         UnknownNameError: a provider, region or accelerator that no table has.
@@ -109,6 +111,7 @@ def market(*, scenario: Scenario) -> Market:
         and (not scenario.providers or offer.provider in scenario.providers)
         and (not scenario.regions or offer.region in scenario.regions)
         and (scenario.marketplaces or offer.kind != "marketplace" or offer.provider in scenario.providers)
+        and (age_days(offer, scenario.as_of) <= OLD_AFTER_DAYS or offer.provider in scenario.providers)
     ]
     if not kept:
         raise NothingFitsError(_nothing_offered(scenario, every))

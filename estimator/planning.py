@@ -10,7 +10,7 @@ import numpy as np
 
 from estimator.advice import Facts, advice
 from estimator.algebra import Value
-from estimator.arms import api_arms, baselines, ready_made_arm, self_hosted_arm
+from estimator.arms import api_arms, baselines, ready_made_arm, self_hosted_arm, with_serving
 from estimator.breakeven import Volumes
 from estimator.errors import NothingFitsError
 from estimator.hosted import hosted_arms
@@ -36,10 +36,13 @@ from estimator.risk import draw, estimate
 from estimator.scenario import WORKLOAD_FLAGS, Scenario, Workload, flag_name, workload
 from estimator.search import SearchResult, run_of, search
 from estimator.sensitivity import sensitivities
-from estimator.serving_search import ServingChoice, serving_choices
+from estimator.serving_search import ReplicaTypes, ServingChoice
 from estimator.version import VERSION
 from estimator.words import count, money, percent
-from pricing import OLD_AFTER_DAYS
+from pricing import OLD_AFTER_DAYS, age_days, offers, providers
+
+LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
+"""Loads at which the cheapest replica type is looked up for the break-even."""
 
 TIE_FRACTION = 0.01
 """Costs closer than this are a tie."""
@@ -78,18 +81,19 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     """
     model = resolve_model(scenario.model)
     work = workload(scenario=scenario)
-    offers = market(scenario=scenario)
-    found = search(scenario=scenario, architecture=model.architecture, workload=work, market=offers)
+    sellers = market(scenario=scenario)
+    found = search(scenario=scenario, architecture=model.architecture, workload=work, market=sellers)
     if not found.options:
         raise NothingFitsError(nothing_fits(scenario, found))
-    tuned_choices, ready_choices = _serving(scenario, model, offers)
+    replica_types, ready_choices = _serving(scenario, model, sellers)
+    tuned_choices = replica_types.by_gpu(requests_per_day=scenario.assumptions["requests_per_day"])
     specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choices)
     owned = _own(scenario, specs)
     by_id = {arm.id: arm for arm in owned.arms}
     tuned = _cheapest([arm for arm in owned.arms if arm.style == "tuned"])
     rival = _cheapest([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
     winner = _cheapest(owned.arms)
-    crossings = _break_evens(scenario, owned, tuned)
+    crossings = _break_evens(scenario, owned, tuned, replica_types, model)
     drivers: tuple[Sensitivity, ...] = ()
     if tuned and rival:
         drivers = sensitivities(
@@ -128,7 +132,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         break_evens=crossings,
         sensitivities=drivers,
         advice=advice(facts=facts),
-        ruled_out=(*_methods_ruled_out(scenario, found), *ruled_out),
+        ruled_out=(*_methods_ruled_out(scenario, found), *ruled_out, *_not_considered(scenario)),
         prices=_prices(scenario, owned.arms, found.options),
         defaults_used=_defaults(scenario),
         not_included=NOT_INCLUDED,
@@ -141,22 +145,22 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
 
 
 def _serving(
-    scenario: Scenario, model: ResolvedModel, offers: Market
-) -> tuple[tuple[ServingChoice, ...], tuple[ServingChoice, ...]]:
-    """Replica types for the tuned model (shorter prompt) and for the model as it is (few-shot prompt)."""
+    scenario: Scenario, model: ResolvedModel, sellers: Market
+) -> tuple[ReplicaTypes, tuple[ServingChoice, ...]]:
+    """Replica types for the tuned model (shorter prompt), and the choice for the model as it is (few-shot)."""
     values = scenario.assumptions
     prompts = _tuned_input_tokens(values), values["input_tokens"] + values["few_shot_tokens"]
     tuned, ready = (
-        serving_choices(
+        ReplicaTypes(
             architecture=model.architecture,
-            market=offers,
+            market=sellers,
             values=values,
             input_tokens=tokens,
             output_tokens=values["output_tokens"],
         )
         for tokens in prompts
     )
-    return tuned, ready
+    return tuned, ready.cheapest(requests_per_day=[values["requests_per_day"]])
 
 
 def _tuned_input_tokens(values: Mapping[str, float]) -> float:
@@ -302,14 +306,22 @@ def _cheapest(arms: Sequence[Arm]) -> Arm | None:
 # Break-even, verdict
 
 
-def _break_evens(scenario: Scenario, owned: Ownership, tuned: Arm | None) -> tuple[BreakEven, ...]:
-    """Crossings of the best tuned arm with every API arm."""
+def _break_evens(
+    scenario: Scenario, owned: Ownership, tuned: Arm | None, replica_types: ReplicaTypes, model: ResolvedModel
+) -> tuple[BreakEven, ...]:
+    """Crossings of the best tuned arm with every API arm, the arm's replicas chosen anew at each volume."""
     if tuned is None:
         return ()
     volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
-    here = volumes.curve(owned.specs[tuned.id])
+    variants = [owned.specs[tuned.id]]
+    if tuned.serving:
+        choices = replica_types.cheapest(requests_per_day=LOADS_PER_DAY)
+        variants += [
+            with_serving(variants[0], choice=choice, architecture=model.architecture) for choice in choices
+        ]
+    here = volumes.curve(variants)
     return tuple(
-        volumes.break_even(tuned=here, rival=volumes.curve(owned.specs[arm.id]))
+        volumes.break_even(tuned=here, rival=volumes.curve([owned.specs[arm.id]]))
         for arm in owned.arms
         if arm.kind == "api"
     )
@@ -396,6 +408,23 @@ def _methods_ruled_out(scenario: Scenario, found: SearchResult) -> tuple[RuledOu
             )
         rows.append(RuledOut(what=f"{method} fine-tuning", reason=reason))
     return tuple(rows)
+
+
+def _not_considered(scenario: Scenario) -> list[RuledOut]:
+    """Offers that count only where the scenario asks for them."""
+    rows = []
+    if not scenario.marketplaces and not scenario.providers:
+        names = sorted(row.label for row in providers().values() if row.kind == "marketplace")
+        reason = "strangers' machines at floor prices that move daily; --marketplaces counts them"
+        rows.append(RuledOut(what=f"marketplaces ({', '.join(names)})", reason=reason))
+    if not scenario.providers:
+        old = sum(age_days(offer, scenario.as_of) > OLD_AFTER_DAYS for offer in offers(as_of=scenario.as_of))
+        reason = f"seen more than {OLD_AFTER_DAYS} days before {scenario.as_of}; --provider names one"
+        rows.append(RuledOut(what=f"{old} GPU offers", reason=reason))
+    if not scenario.gpus:
+        reason = "they train in fp16, in which most models overflow; --gpu names one"
+        rows.append(RuledOut(what="cards without bf16 (T4, V100 and older)", reason=reason))
+    return rows
 
 
 # What the answer rests on

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Literal
 
 from estimator.assumptions import Assumptions, shipped
+from estimator.errors import InputError
 from estimator.run import Attention, Loss, Method, Optimizer, Quantization, Recompute, Sharding, Stack
 
 Purchase = Literal["on-demand", "spot"]
@@ -81,6 +82,16 @@ class Scenario:
     as_of: date
     seed: int = 0
     draws: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse a horizon that is not a whole number of months.
+
+        Raises:
+            InputError: with the nearest whole number.
+        """
+        months = self.assumptions["horizon_months"]
+        if months != round(months):
+            raise InputError(f"horizon_months = {months:g} is not whole. The nearest is {round(months)}.")
 
     @property
     def hash(self) -> str:

@@ -111,11 +111,11 @@ class Screen:
 
 
 def _longest_word(text: str) -> int:
-    return max((len(word) for word in text.split()), default=0)
+    return max((len(word) for word in text.replace("-", "- ").split()), default=0)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
     found: list[str] = []
     for part in text.split("\n"):
-        found += textwrap.wrap(part, max(width, 1), break_on_hyphens=False) or [""]
+        found += textwrap.wrap(part, max(width, 1)) or [""]
     return found

@@ -42,14 +42,14 @@ ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--
         (("plan", "--model", "7b", "--set", "enginer_usd_per_hour=9"), 1, "engineer_usd_per_hour"),
         (("plan", "--model", "7b", "--rows", "10", "--set", "rows=20"), 1, "Keep one"),
         (("plan", "--model", "7b", "--as-of", "yesterday"), 1, "2026-11-21"),
-        (("plan", "--model", "7b", "--as-of", "1999-01-01"), 1, "first"),
+        (("plan", "--model", "7b", "--as-of", "1999-01-01"), 1, "starts on"),
         (("plan", "--model", "7b", "--gpus", "0"), 1, "--gpus 0"),
         (("plan", "--model", "7b", "--budget", "-1"), 1, "--budget"),
         (("plan", "--model", "7b", "--seed", "-1"), 1, "--seed"),
         (("plan",), 2, "--model"),
         (("plan", "--modl", "7b"), 2, "--model"),
         (("plam",), 2, "plam"),
-        (("plan", "--model", "405b", "--gpus", "1"), 3, "nothing fits"),
+        (("plan", "--model", "405b", "--gpus", "1", "--gpu", "h100"), 3, "nothing fits"),
         (("plan", "--model", "7b", "--deadline-hours", "0.01"), 3, "--deadline-hours"),
         (("estimate", "--model", "7b", "--gpus", "3", "--tp", "2"), 1, "multiple of 2"),
         (("estimate", "--model", "7b", "--method", "full", "--quantization", "nf4"), 1, "qlora"),
@@ -70,7 +70,7 @@ def test_a_refusal_says_what_is_allowed(
 ) -> None:
     out, err, got = run(monkeypatch, capsys, *words)
     assert got == code, err
-    assert says in err
+    assert says.lower() in err.lower()
     assert out == ""
     assert "Traceback" not in err
 

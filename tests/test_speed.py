@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +79,20 @@ RUNS = {
         stack="megatron",
         sharding="zero1",
         recompute="none",
+    ),
+    "Mistral, eager attention": a_run(
+        architecture=resolve_model("mistralai/Mistral-7B-v0.1").architecture, attention="eager", seq_len=8192.0
+    ),
+    "latent attention, experts over nodes": a_run(
+        architecture=resolve_model("deepseek-ai/DeepSeek-V3").architecture,
+        accelerator=card("h200-sxm"),
+        gpus=256.0,
+        ep=64.0,
+        pp=4.0,
+        global_batch=512.0,
+        micro_batch=1.0,
+        stack="nemo-automodel",
+        compute_dtype="fp8",
     ),
     "HSDP over slow nodes": a_run(sharding="hsdp", accelerator=card("l40s"), gpus=32.0),
 }
@@ -226,6 +242,21 @@ def test_every_family_and_stack_has_constants() -> None:
     for family in ("volta", "turing", "blackwell-consumer", "cdna2", "cdna4", "tpu", "trainium"):
         for what in ("bf16_matmul_ceiling_fraction", "attention_fraction", "interval_widening_exponent"):
             assert family_row(what=what, family=family, names=names) in names
+
+
+def test_the_fit_starts_inside_its_bounds() -> None:
+    path = Path(__file__).resolve().parents[1] / "benchmarks" / "speed_starts.toml"
+    starts = tomllib.loads(path.read_text(encoding="utf-8"))
+    fitted = {
+        row.name
+        for row in CONSTANTS.rows
+        if row.source.startswith("estimator/data/calibration_speed.csv") and "_throughput_" not in f"_{row.name}"
+    }
+    assert set(starts) == fitted
+    for name, value in starts.items():
+        row = CONSTANTS.row(name)
+        assert row.minimum <= value <= row.maximum, name
+        assert row.minimum <= row.base <= row.maximum, name
 
 
 def test_a_family_without_rows_gets_a_wider_interval() -> None:

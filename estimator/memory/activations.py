@@ -52,6 +52,11 @@ def residual_bytes(*, run: Run) -> float:
     return 4.0 if full_precision or upcast_base(run) else 2.0
 
 
+def autocast_copies(run: Run) -> bool:
+    """Whether autocast casts fp32 weights and activations for each matrix product."""
+    return run.autocast and run.weights_dtype == "fp32" and run.sharding not in ("fsdp", "hsdp")
+
+
 def compute_bytes(*, run: Run) -> float:
     """Bytes of an activation: 2 under 16-bit or autocast, 4 where fp32 weights run without autocast."""
     sharded = run.sharding in ("fsdp", "hsdp")
@@ -69,12 +74,13 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     """
     e = compute_bytes(run=run)
     trained = not run.adapters
+    casts = autocast_copies(run)
     if run.architecture.norm.startswith("layernorm"):
-        norm = e
+        norm = 4.0 if casts else e
     elif traits.norm == "upcast":
         norm = 4.0
         if trained:
-            norm += 4.0 if run.architecture.family in FP32_NORM_WEIGHT else e
+            norm += 4.0 if casts or run.architecture.family in FP32_NORM_WEIGHT else e
     else:
         norm = e
     total: Number = norm * widths.norm_inputs
@@ -93,7 +99,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         feed_forward = widths.feed_forward
     total = total + e * (feed_forward + widths.mixed + widths.routed)
     if trained:
-        return total + e * widths.trained_inputs
+        return total + e * (widths.cast_inputs if casts else widths.trained_inputs)
     kernels_skip_casts = traits.adapter_input == "shared" and (run.quantization or traits.adapter_dtype_bytes < 4)
     if traits.adapter_input == "dropout":
         dropped = DTYPE_BYTES["bf16"] + DROPOUT_MASK_BYTES
@@ -171,9 +177,6 @@ def activations(
     final = (4.0 if traits.norm == "upcast" else e) * widths.hidden + e * widths.hidden
     if not run.adapters:
         final += e * widths.hidden
-    casts = 0.0
-    if run.autocast and run.weights_dtype == "fp32" and run.sharding not in ("fsdp", "hsdp"):
-        casts = DTYPE_BYTES["bf16"]
     return Activations(
         saved=tokens * kept,
         layer=tokens * (layer if run.recompute != "none" else 0.0),
@@ -181,5 +184,5 @@ def activations(
         retained=tokens * retained,
         final=tokens * final,
         loss=tokens * widths.vocab * loss_bytes_per_logit(run=run, traits=traits, constants=constants),
-        cast_bytes_per_weight=casts,
+        cast_bytes_per_weight=DTYPE_BYTES["bf16"] if autocast_copies(run) else 0.0,
     )

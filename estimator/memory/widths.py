@@ -45,6 +45,7 @@ class Widths:
         feed_forward_turn: numbers alive at once when its backward turns (per expert visited in turn).
         routed: copies of the hidden state made to dispatch tokens to experts and to gather them.
         trained_inputs: inputs of all linear modules that a trained weight saves and nothing else holds.
+        cast_inputs: the same where autocast makes a copy for each module that reads an fp32 tensor.
     """
 
     layers: int
@@ -62,6 +63,7 @@ class Widths:
     feed_forward_turn: float
     routed: float
     trained_inputs: float
+    cast_inputs: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +180,9 @@ def widths(architecture: Architecture) -> Widths:
     if a.mixer:
         mixed = a.mixer.matmul_parameters / a.hidden * a.mixer.layers / layers
     reads = (1.0 + (1.0 if a.intermediate or a.experts else 0.0)) * a.hidden
+    fused_away = {"k", "v"} if a.fused_qkv else set()
+    if a.fused_gate_up:
+        fused_away |= {"gate"}
     experts_read = (a.experts_per_token * a.hidden) * expert_share
     return Widths(
         layers=layers,
@@ -194,6 +199,11 @@ def widths(architecture: Architecture) -> Widths:
         feed_forward_saved=inner * up,
         feed_forward_turn=(3.0 if a.gated_mlp else 2.0) * turn,
         routed=routed,
+        cast_inputs=sum(
+            li.in_features * n
+            for li, n in by_role
+            if li.role not in fused_away and not (li.group == "attention" and li.role == "o")
+        ),
         trained_inputs=reads + experts_read + up + latents,
     )
 

@@ -101,8 +101,8 @@ def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constant
     """Every matrix product against weights: ``tokens`` through the layers, ``sampled`` through the head.
 
     Both per rank of data-parallel attention. Experts see the tokens of all ranks and read the weights that
-    these touch; each touched expert's rows are padded to whole tiles, and with expert parallelism the busiest
-    rank sets the pace.
+    these touch; each touched expert's rows are padded to whole tiles. With expert parallelism the busiest rank
+    sets the pace: 1 + c sqrt((ep - 1) / E) times the mean, as for E experts of uneven load dealt to ep ranks.
     """
     a = setup.architecture
     split = parameter_split(a)
@@ -124,7 +124,7 @@ def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constant
     read_fraction = touched_experts_fraction(routed_fraction=a.experts_per_token / a.experts, tokens=all_tokens)
     padded = a.experts * read_fraction * constants["serving_expert_tile_tokens"]
     rows = all_tokens * a.experts_per_token + padded
-    imbalance = np.where(setup.ep > 1.0, constants["serving_expert_imbalance"], 1.0)
+    imbalance = 1.0 + constants["serving_expert_imbalance"] * np.sqrt((setup.ep - 1.0) / a.experts)
     ranks = setup.tp * setup.ep
     return total + matmul_s(
         flop=2.0 * split["expert"] / a.experts * rows / ranks * imbalance,

@@ -17,7 +17,6 @@ from estimator.serving.rates import is_amd
 from estimator.serving.roofline import step_parts_s
 from estimator.serving.setup import Serving, ServingSetup, engine_key
 
-
 UNMEASURED_ENGINES = ("vllm", "sglang")
 
 

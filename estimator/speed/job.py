@@ -51,50 +51,13 @@ def restarts_s(
     Valid while r l < 1 (held at 0.9: beyond that a run hardly advances). Source: derived (Young 1974, first
     order).
 
-    >>> round(restarts_s(working_s=36000.0, interruptions_per_hour=0.1, restart_s=300.0,
-    ...                  checkpoint_interval_s=1800.0), 1)
+    >>> round(float(restarts_s(working_s=36000.0, interruptions_per_hour=0.1, restart_s=300.0,
+    ...                        checkpoint_interval_s=1800.0)), 1)
     1241.4
     """
     lost = interruptions_per_hour / SECONDS_PER_HOUR * (restart_s + checkpoint_interval_s / 2.0)
     held = np.minimum(lost, 0.9)
     return working_s * held / (1.0 - held)
-
-
-def stored_fraction(*, mean_tokens: Number, seq_len: Number, packing_loss_fraction: float) -> Number:
-    """Share of processed tokens that carry data when rows are packed to ``seq_len``: 1 less what is left
-    open at the end of each sequence, at most the mean row over the length.
-
-    >>> round(float(stored_fraction(mean_tokens=300.0, seq_len=2048.0, packing_loss_fraction=0.03)), 2)
-    0.97
-    """
-    return 1.0 - np.minimum(packing_loss_fraction, mean_tokens / (mean_tokens + seq_len))
-
-
-def padded_fraction(
-    *, mean_tokens: Number, seq_len: Number, padding_spread: float, rows_per_batch: Number
-) -> Number:
-    """Share of processed tokens that carry data when rows are padded to the longest of their batch.
-
-    The longest of n rows whose lengths spread log-normally with ``padding_spread`` (standard deviation of
-    the logarithm) is about mean x exp(spread x sqrt(2 ln n) - spread^2 / 2), and no longer than ``seq_len``;
-    one row alone pads nothing. Source: derived (expected maximum of normal draws, first order).
-
-    >>> float(padded_fraction(mean_tokens=300.0, seq_len=2048.0, padding_spread=0.8, rows_per_batch=1.0))
-    1.0
-    """
-    longest = mean_tokens * np.exp(
-        np.maximum(padding_spread * np.sqrt(2.0 * np.log(rows_per_batch)) - padding_spread**2 / 2.0, 0.0)
-    )
-    return np.minimum(mean_tokens / np.minimum(longest, np.maximum(seq_len, mean_tokens)), 1.0)
-
-
-def trained_tokens(*, planned_tokens: Number, early_stopping_fraction: Number) -> Number:
-    """Tokens trained when a run stops early: planned x (1 - fraction of the plan that is not needed).
-
-    >>> trained_tokens(planned_tokens=1e7, early_stopping_fraction=0.2)
-    8000000.0
-    """
-    return planned_tokens * (1.0 - early_stopping_fraction)
 
 
 def job_time(

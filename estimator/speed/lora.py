@@ -10,6 +10,9 @@ from estimator.speed.shapes import adapter_sums
 #: Forward, gradient of the input, gradient of the factors.
 BACKWARD_PASSES = 2.0
 
+#: Stacks whose adapters are PEFT's: kept in fp32, their inputs cast up.
+USES_PEFT = frozenset({"hf", "hf-lean", "hf-fused", "axolotl", "optimum-habana"})
+
 #: Stacks with fused adapter kernels for quantised bases; they are written for blocks with a gated feed-forward.
 FUSES_QUANTISED = frozenset({"hf-fused"})
 
@@ -27,8 +30,8 @@ def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number)
         return 0.0
     seconds: Number = 0.0
     fused = run.quantization and run.stack in FUSES_QUANTISED and run.architecture.gated_mlp
-    base = "quantised_" if fused else ""
-    per_input = constants.of_stack(f"{base}lora_bytes_per_input_element", run.stack)
+    kind = "fused_" if fused else "peft_" if run.stack in USES_PEFT else ""
+    per_input = constants[f"{kind}lora_bytes_per_input_element"]
     per_output = constants["lora_bytes_per_output_element"]
     bandwidth = run.accelerator.memory_bytes_per_s
     passes = forward + BACKWARD_PASSES

@@ -1,0 +1,210 @@
+"""Market, search, break-even and the whole plan: what must hold of any answer."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from estimator import Scenario, plan
+from estimator.assumptions import shipped
+from estimator.breakeven import Volumes
+from estimator.errors import InputError, NothingFitsError
+from estimator.market import billed_gpus, market
+from estimator.models import resolve_model
+from estimator.ownership import month_column, totals, with_series
+from estimator.result import GROUPS, Plan
+from estimator.scenario import workload
+from estimator.search import search
+from pricing import newest_price_day
+from tests.test_money import FIXED, PRICES, arm, few_shot
+
+DAY = date(2026, 11, 9)
+
+
+def scenario(**changes: object) -> Scenario:
+    return Scenario(**({"model": "7b", "as_of": DAY} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def answer() -> Plan:
+    return plan(scenario())
+
+
+def test_whole_instances_are_billed() -> None:
+    assert billed_gpus(gpus=np.array([1.0, 8.0, 9.0]), instance_gpus=np.array(8.0)).tolist() == [8.0, 8.0, 16.0]
+
+
+def test_the_cheapest_way_to_rent_counts_idle_cards() -> None:
+    offers = market(scenario=scenario(gpus=("a100-40gb-sxm",), providers=("aws",), regions=("us-east-1",)))
+    one, eight = offers.cheapest([1, 8])[0][0]
+    assert one == eight, "a p4d instance has eight cards, whether one is used or all"
+
+
+def test_marketplaces_and_cards_without_bf16_count_only_when_asked() -> None:
+    plain = market(scenario=scenario())
+    assert {offer.kind for offer in plain.offers} == {"hyperscaler", "gpu-cloud"}
+    assert not any(offer.gpu.startswith(("t4", "v100")) for offer in plain.offers)
+    assert any(offer.kind == "marketplace" for offer in market(scenario=scenario(marketplaces=True)).offers)
+    assert {offer.gpu for offer in market(scenario=scenario(gpus=("t4",))).offers} == {"t4"}
+
+
+def test_a_stack_is_not_planned_on_cards_it_does_not_run_on() -> None:
+    with pytest.raises(NothingFitsError, match="hf does not run on tpu-v5e"):
+        market(scenario=scenario(gpus=("tpu-v5e",)))
+
+
+def found_by(**changes: object):  # type: ignore[no-untyped-def]
+    asked = scenario(**changes)
+    return search(
+        scenario=asked,
+        architecture=resolve_model(asked.model).architecture,
+        workload=workload(scenario=asked),
+        market=market(scenario=asked),
+    )
+
+
+def test_options_fit_and_are_what_their_roles_say() -> None:
+    found = found_by()
+    for method in ("full", "lora", "qlora"):
+        mine = {role: option for option in found.options if option.method == method for role in option.roles}
+        assert set(mine) == {"cheapest", "fastest", "smallest"}
+        assert mine["cheapest"].usd.base <= min(option.usd.base for option in mine.values())
+        assert mine["fastest"].hours.base <= 1.1 * min(option.hours.base for option in mine.values())
+        assert mine["smallest"].gpus == min(option.gpus for option in mine.values())
+    for option in found.options:
+        assert option.fits == "yes"
+        assert option.device_bytes <= option.limit_bytes
+        assert sum(option.memory_parts_bytes.values()) == pytest.approx(option.allocated_bytes)
+        assert sum(option.step_parts_s.values()) == pytest.approx(option.step_s)
+        assert option.hours.p10 <= option.hours.p50 <= option.hours.p90
+        assert option.usd.p10 <= option.usd.p50 <= option.usd.p90
+        assert option.micro_batch * option.gpus <= 32
+
+
+def test_a_budget_and_a_deadline_are_kept() -> None:
+    hurried = found_by(deadline_hours=1.0)
+    assert all(option.hours.base <= 1.0 for option in hurried.options)
+    thrifty = found_by(budget_usd=3.0)
+    assert all(option.usd.base <= 3.0 for option in thrifty.options)
+
+
+def test_the_search_is_vectorised_over_what_single_runs_give(answer: Plan) -> None:
+    for option in answer.training_options:
+        alone = found_by(
+            gpus=(option.gpu,),
+            providers=(option.provider,),
+            gpu_count=option.gpus,
+            methods=(option.method,),
+            micro_batch=option.micro_batch,
+            recompute=option.recompute,
+        )
+        assert alone.options[0].usd.base <= option.usd.base * (1 + 1e-9)
+
+
+def test_totals_are_sums_of_lines_and_ranges_are_ordered(answer: Plan) -> None:
+    assert len(answer.arms) >= 12
+    for one in answer.arms:
+        total = sum(line.total_usd for line in one.lines)
+        assert one.total_usd.base == pytest.approx(total)
+        assert sum(one.monthly_usd) == pytest.approx(total)
+        assert sum(one.groups_usd.values()) == pytest.approx(total)
+        assert {line.group for line in one.lines} <= set(GROUPS)
+        assert one.total_usd.p10 <= one.total_usd.p50 <= one.total_usd.p90
+        assert one.npv_usd.base < one.total_usd.base
+        for line in one.lines:
+            assert line.total_usd == pytest.approx(np.dot(line.quantity, line.unit_price_usd))
+    assert sum(one.probability_cheapest for one in answer.arms) == pytest.approx(1.0)
+
+
+def test_the_verdict_names_the_cheapest_arm(answer: Plan) -> None:
+    cheapest = min(answer.arms, key=lambda one: one.total_usd.base)
+    assert answer.verdict.arm == cheapest.id
+    assert cheapest.label in answer.verdict.headline
+
+
+def test_tuning_wins_at_high_volume_and_prompting_at_low_volume() -> None:
+    busy = plan(
+        scenario(
+            assumptions=shipped().setting({"requests_per_day": 2e6}), baselines=("mistral/mistral-medium-3-5",)
+        )
+    )
+    quiet = plan(
+        scenario(
+            assumptions=shipped().setting({"requests_per_day": 100.0}), baselines=("mistral/mistral-medium-3-5",)
+        )
+    )
+    assert busy.arm(busy.verdict.arm).kind in ("self-hosted", "ready-made", "hosted")
+    assert quiet.arm(quiet.verdict.arm).kind == "api"
+
+
+def test_break_even_is_where_the_two_costs_meet(answer: Plan) -> None:
+    values = dict(shipped())
+    tuned = answer.arm(answer.best_tuned)
+    meeting = next(one for one in answer.break_evens if one.lowest_per_day is not None)
+    at = plan(scenario(assumptions=shipped().setting({"requests_per_day": meeting.lowest_per_day})))
+    assert at.arm(meeting.rival).total_usd.base == pytest.approx(at.arm(tuned.id).total_usd.base, rel=0.03)
+    assert values["requests_per_day"] == 10000
+
+
+def test_a_break_even_with_a_closed_form_is_found() -> None:
+    # A fixed cost of $3,000 against $0.00424 a request over two months: 3000 / (0.00424 x 2 x 730/24) a day.
+    values = shipped().setting(FIXED)
+    from estimator import costs
+
+    fixed = arm(lambda x: [costs._once("data", "fixed", "once", 1.0, 3000.0 + 1400.0)], {})
+    volumes = Volumes(rows=values.rows, seed=0)
+    got = volumes.break_even(tuned=volumes.curve([fixed]), rival=volumes.curve([arm(few_shot, PRICES)]))
+    assert got.lowest_per_day == pytest.approx(3000 / (0.00424 * 2 * 730 / 24), rel=0.005)
+    assert got.always_above_per_day == got.lowest_per_day
+    assert got.crossings_per_day == (got.lowest_per_day,)
+
+
+def test_never_is_said_where_tuning_costs_more_per_request() -> None:
+    values = shipped().setting(FIXED)
+    dear = {name: 2 * price for name, price in PRICES.items()}
+    volumes = Volumes(rows=values.rows, seed=0)
+    got = volumes.break_even(
+        tuned=volumes.curve([arm(few_shot, dear)]), rival=volumes.curve([arm(few_shot, PRICES)])
+    )
+    assert (got.lowest_per_day, got.always_above_per_day, got.never_probability) == (None, None, 1.0)
+
+
+def test_the_same_question_gets_the_same_answer(answer: Plan) -> None:
+    assert plan(scenario()) == answer
+    assert plan(scenario(seed=1)).scenario_hash != answer.scenario_hash
+
+
+def test_months_without_a_whole_number_are_refused() -> None:
+    with pytest.raises(InputError, match="nearest is 12"):
+        scenario(assumptions=shipped().setting({"horizon_months": 12.4}))
+
+
+def test_rows_longer_than_a_sequence_are_cut_and_said_so() -> None:
+    cut = plan(scenario(assumptions=shipped().setting({"tokens_per_row": 5000.0})))
+    assert cut.workload.tokens_per_row == 2048
+    assert "truncated" in {one.rule for one in cut.advice}
+
+
+def test_without_packing_more_is_processed_than_is_useful() -> None:
+    packed, padded = (workload(scenario=scenario(packing=packing)) for packing in (True, False))
+    assert packed.useful_tokens == padded.useful_tokens == 18e6
+    assert padded.processed_tokens == pytest.approx(27e6)
+    assert packed.processed_tokens == pytest.approx(18e6 / 0.95)
+
+
+def test_the_plan_s_day_is_that_of_the_newest_price() -> None:
+    assert newest_price_day() >= DAY
+
+
+def test_contingency_raises_every_arm_alike() -> None:
+    plain, careful = (
+        totals(
+            spec=arm(few_shot, PRICES),
+            shared=with_series(
+                dict(shipped().setting({**FIXED, "contingency_fraction": share})), month_column(2.0)
+            ),
+            own=PRICES,
+        ).usd[0]
+        for share in (0.0, 0.1)
+    )
+    assert careful == pytest.approx(1.1 * plain)

@@ -1,0 +1,196 @@
+"""The PDF and the pictures: same bytes, stamps, embedded fonts, and no text over other text or over an edge."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pypdf
+import pytest
+
+from estimator.result import Plan
+from reports import images, pdf
+from reports.axes import drawing
+from reports.style import stamp
+from reports.text import fitted, spread, width, wrapped
+from reports.write import REPORTS
+from tests.plan_example import default_specs, make_plan, self_hosted, serving_option, training_option, twelve_specs
+
+PLANS = {
+    "default": default_specs,
+    "twelve": twelve_specs,
+    "one": lambda: (self_hosted(training_option("lora"), serving_option()),),
+}
+PICTURES = (images.cost_over_time, images.options, images.memory)
+
+
+@pytest.fixture(scope="module", params=PLANS)
+def plan(request: pytest.FixtureRequest) -> Plan:
+    return make_plan(PLANS[request.param]())
+
+
+@pytest.fixture(scope="module")
+def default_plan() -> Plan:
+    return make_plan()
+
+
+@pytest.fixture(scope="module")
+def document(default_plan: Plan) -> pypdf.PdfReader:
+    return pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](default_plan)))
+
+
+def test_pdf_has_six_pages_each_with_number_and_stamp(document: pypdf.PdfReader, default_plan: Plan) -> None:
+    texts = [page.extract_text() for page in document.pages]
+    assert len(texts) == 6
+    for number, text in enumerate(texts, start=1):
+        assert f"{number} / 6" in text
+        assert default_plan.scenario_hash in text
+        assert default_plan.command in text
+
+
+def test_first_page_answers_with_range_and_break_even(document: pypdf.PdfReader, default_plan: Plan) -> None:
+    text = " ".join(document.pages[0].extract_text().split())
+    assert default_plan.verdict.headline in text
+    assert "10th percentile" in text
+    assert "2.18 million requests a day" in text
+
+
+def test_pdf_embeds_every_font_as_truetype(document: pypdf.PdfReader) -> None:
+    fonts = {
+        name: font.get_object()
+        for page in document.pages
+        for name, font in page["/Resources"]["/Font"].items()  # type: ignore[index]
+    }
+    assert fonts
+    for font in fonts.values():
+        inner = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
+        assert inner["/Subtype"] in ("/TrueType", "/CIDFontType2")
+        assert "/FontFile2" in inner["/FontDescriptor"]
+
+
+def test_pdf_is_dated_by_its_prices(document: pypdf.PdfReader, default_plan: Plan) -> None:
+    metadata = document.metadata
+    assert metadata is not None
+    assert metadata.creation_date is not None
+    assert metadata.creation_date.date() == default_plan.scenario.as_of
+    assert default_plan.scenario_hash in metadata["/Keywords"]
+    assert default_plan.model.id in str(metadata.title)
+
+
+@pytest.mark.parametrize("name", ["cost-over-time.png", "options.png", "memory.png"])
+def test_png_carries_the_stamp(name: str, default_plan: Plan) -> None:
+    content = REPORTS[name](default_plan)
+    assert content.startswith(b"\x89PNG")
+    assert stamp(default_plan).encode("latin-1") in content
+    assert b"Matplotlib" not in content
+
+
+def test_the_same_plan_gives_the_same_bytes_in_another_process(default_plan: Plan) -> None:
+    program = (
+        "import hashlib\nfrom tests.plan_example import make_plan\nfrom reports.write import REPORTS\n"
+        "plan = make_plan()\n"
+        "for name, make in REPORTS.items(): print(name, hashlib.sha256(make(plan)).hexdigest())"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "12345",
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "TZ": "Asia/Tokyo",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    here = [f"{name} {hashlib.sha256(make(default_plan)).hexdigest()}" for name, make in REPORTS.items()]
+    assert run.stdout.splitlines() == here
+
+
+def drawn_texts(figure: Any) -> Iterator[tuple[str, Any]]:
+    """Every text that the figure shows, with its box in pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    FigureCanvasAgg(figure)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    hidden = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                hidden.add(tick.label2)
+                if not low <= tick.get_loc() <= high:
+                    hidden.add(tick.label1)
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text not in hidden:
+            yield text.get_text(), text.get_window_extent(renderer)
+
+
+def assert_readable(figure: Any) -> None:
+    texts = list(drawn_texts(figure))
+    assert texts
+    for text, box in texts:
+        inside = box.x0 > 4 and box.y0 > 0 and box.x1 < figure.bbox.width - 4 and box.y1 < figure.bbox.height
+        assert inside, f"{text!r} runs over the edge"
+    for index, (text, box) in enumerate(texts):
+        for other_text, other in texts[:index]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            down = min(box.y1, other.y1) - max(box.y0, other.y0)
+            overlap = across > 1 and down > 0.25 * min(box.height, other.height)
+            assert not overlap, f"{text!r} lies over {other_text!r}"
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_no_text_of_a_page_is_clipped_or_covered(plan: Plan, number: int) -> None:
+    with drawing():
+        assert_readable(pdf.page(plan, number))
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_no_text_of_a_picture_is_clipped_or_covered(plan: Plan, picture: Any) -> None:
+    with drawing():
+        assert_readable(images.figure(plan, picture(plan)))
+
+
+def test_a_user_s_drawing_settings_change_nothing(default_plan: Plan) -> None:
+    import matplotlib
+
+    before = images.png(default_plan, images.memory(default_plan))
+    with matplotlib.rc_context({"font.size": 20, "axes.grid": True, "savefig.dpi": 30}):
+        assert images.png(default_plan, images.memory(default_plan)) == before
+        assert matplotlib.rcParams["font.size"] == 20
+
+
+LONG = "provider/with-a-name-that-has-no-space-anywhere-and-goes-on, few-shot prompt of 46 % examples"
+
+
+@pytest.mark.parametrize("limit", [20.0, 55.5, 140.0, 1000.0])
+def test_wrapped_text_stays_in_its_box_and_keeps_every_character(limit: float) -> None:
+    lines = wrapped(LONG, limit, 8.0)
+    assert all(width(line, 8.0) <= limit for line in lines)
+    assert "".join(lines).replace("\N{NO-BREAK SPACE}", "").replace(" ", "") == LONG.replace(" ", "")
+
+
+def test_text_in_few_lines_is_shortened_in_its_middle() -> None:
+    lines = wrapped(LONG, 120.0, 8.0, lines=2)
+    assert len(lines) == 2
+    assert "..." in lines[1]
+    assert lines[1].endswith("examples")
+    assert fitted("short", 500.0, 8.0) == "short"
+
+
+def test_labels_are_spread_apart_inside_their_room() -> None:
+    placed = spread([0.0, 0.1, 0.2, 9.9, 10.0], 1.0, 0.0, 10.0)
+    assert placed == sorted(placed)
+    assert all(b - a >= 1.0 - 1e-6 for a, b in pairwise(placed))
+    assert placed[0] >= 0
+    assert placed[-1] <= 10
+    crowded = spread([5.0] * 30, 1.0, 0.0, 10.0)
+    assert min(crowded) >= -1e-6
+    assert max(crowded) <= 10 + 1e-6
