@@ -153,7 +153,7 @@ def plan(**given: Any) -> None:
 
 def estimate(**given: Any) -> None:
     """One exact configuration: memory by part, FLOP, and where the step's time goes."""
-    from reports.estimate import answer_estimate, run_from_flags, show_estimate
+    from reports.estimate import answer_estimate, run_from_flags, show_estimate, show_what_if, what_if_rows
 
     autocast = {None: None, True: "yes", False: "no"}[given["autocast"]]
     run, values = run_from_flags(
@@ -168,10 +168,17 @@ def estimate(**given: Any) -> None:
         cells={**{name: given[name] for name in CELLS}, "autocast": autocast},
     )
     answer = answer_estimate(run=run, constants=values)
+    if given["what_if"]:
+        answer["what_if"] = what_if_rows(run=run, constants=values)
     if given["as_json"]:
         print(json.dumps(answer, indent=2))
-    else:
-        show_estimate(run=run, answer=answer, screen=Screen())
+        return
+    screen = Screen()
+    show_estimate(run=run, answer=answer, screen=screen)
+    if given["what_if"]:
+        show_what_if(answer["what_if"], limit_bytes=answer["memory"]["limit_bytes"], screen=screen)
+    elif answer["memory"]["fits"] != "yes":
+        screen.line("--what-if lists the changes that would make it fit.")
 
 
 def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_json: bool) -> None:

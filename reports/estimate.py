@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from estimator.assumptions import Assumptions, shipped
@@ -14,6 +15,7 @@ from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
 from estimator.run import Run
 from estimator.speed import speed
+from estimator.what_if import what_if
 from estimator.words import count, percent
 from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, whole
 from reports.screen import Screen, numbers, words
@@ -132,6 +134,31 @@ def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
             "offload": run.offload,
         },
     }
+
+
+def what_if_rows(*, run: Run, constants: Assumptions) -> list[dict[str, Any]]:
+    """Changes that make the run fit, cheapest first."""
+    return [asdict(change) for change in what_if(run=run, constants=constants)]
+
+
+def show_what_if(rows: Sequence[Mapping[str, Any]], *, limit_bytes: float, screen: Screen) -> None:
+    """The changes as a table."""
+    screen.heading("What would make it fit (cheapest per token first)")
+    if not rows:
+        screen.line("No three changes together do; try a smaller model, a larger card, or --gpus.")
+        return
+    screen.table(
+        [*words("change"), *numbers("GiB", "fits"), *numbers("cost per token")],
+        [
+            [
+                row["flags"],
+                f"{row['allocated_bytes'] / GIB:.1f} of {limit_bytes / GIB:.1f}",
+                f"{row['fits']} ({percent(row['fits_probability'])})",
+                f"x {row['relative_cost']:.2f}",
+            ]
+            for row in rows
+        ],
+    )
 
 
 def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen) -> None:

@@ -164,6 +164,7 @@ def estimate_flags() -> Sequence[click.Parameter]:
         Flag("--attention", panel=TRAIN, help="flash or eager. [flash]"),
         Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
         Flag("--loss", panel=TRAIN, help="full, chunked or fused. [the stack's default]"),
+        Flag("--what-if", is_flag=True, panel=OUTPUT, help="List the changes that would make it fit."),
         settings(),
         as_json(),
     )

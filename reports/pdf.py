@@ -89,7 +89,7 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
         f"The task: {quantity(values['requests_per_day'])} requests a day of"
         f" {quantity(values['input_tokens'])} input and {quantity(values['output_tokens'])} output tokens;"
         f" {quantity(values['rows'])} rows of training data; {plan.model.parameters / 1e9:.3g} billion parameters"
-        f" ({plan.model.how}).",
+        f" ({plan.model.how.rstrip('.')}).",
         colour=SOFT,
     )
     sheet.heading("Why")

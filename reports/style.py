@@ -51,14 +51,14 @@ PART_COLOURS = (
     "#ccbb44",
     "#66ccee",
     "#aa3377",
-    "#bbbbbb",
+    "#999933",
     "#004488",
     "#ddaa33",
     "#bb5566",
     "#009988",
     "#ee7733",
     "#882255",
-    "#777777",
+    "#332288",
 )
 """For the parts of memory and of time, in the order in which a plan names them."""
 

@@ -15,9 +15,6 @@ from estimator.parameters import (
     total_parameters,
 )
 
-PARALLEL_RESIDUAL = frozenset({"gpt_neox", "falcon", "phi", "gptj", "stablelm_alpha", "cohere", "cohere2"})
-"""Families whose attention and feed-forward blocks read one and the same hidden state."""
-
 COMPOSED_ACTIVATION = frozenset({"gpt2", "phi", "gptj", "codegen"})
 """Families whose activation is composed of elementary operations, each of which saves its input."""
 
@@ -170,7 +167,9 @@ def widths(architecture: Architecture) -> Widths:
     )
     expert_share = a.moe_layers / layers
     routed = 4.0 * a.experts_per_token * a.hidden * expert_share
-    per_hidden = 0.5 if a.family in PARALLEL_RESIDUAL else 1.0
+    # Parallel blocks read one hidden state, and through one norm also one normalised state.
+    block_norm_inputs = 1 if a.parallel_blocks else a.norms_per_layer
+    block_inputs = min(a.norms_per_layer, 2) if a.parallel_blocks else 2
     qk = 0.0
     if a.qk_norm:
         qk = queries + keys
@@ -179,7 +178,7 @@ def widths(architecture: Architecture) -> Widths:
     mixed = 0.0
     if a.mixer:
         mixed = a.mixer.matmul_parameters / a.hidden * a.mixer.layers / layers
-    reads = (1.0 + (1.0 if a.intermediate or a.experts else 0.0)) * a.hidden
+    reads = float(block_inputs * a.hidden)
     fused_away = {"k", "v"} if a.fused_qkv else set()
     if a.fused_gate_up:
         fused_away |= {"gate"}
@@ -188,7 +187,7 @@ def widths(architecture: Architecture) -> Widths:
         layers=layers,
         hidden=a.hidden,
         vocab=a.vocab,
-        norm_inputs=a.norms_per_layer * a.hidden * per_hidden + qk,
+        norm_inputs=block_norm_inputs * a.hidden + qk,
         qkv=qkv,
         expanded_qkv=queries + (queries + out),
         attention_out=out,

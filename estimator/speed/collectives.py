@@ -74,8 +74,9 @@ def sharding_micro_batch_s(*, run: Run, constants: Constants) -> Number:
     """Link seconds per micro-batch of sharded data parallelism, before overlap.
 
     FSDP and ZeRO-3 gather the weights for the forward and again for the backward and reduce-scatter the
-    gradients of what is trained; ZeRO-2 reduce-scatters gradients each micro-batch. Others communicate once
-    per step (`sharding_step_s`).
+    gradients of what is trained; ZeRO-2 reduce-scatters gradients each micro-batch. Beside a pipeline the
+    gathered weights are kept for all micro-batches, so it is once per step. Others communicate once per step
+    (`sharding_step_s`).
     """
     if run.sharding not in ("fsdp", "hsdp", "zero2"):
         return 0.0 * run.gpus
@@ -90,7 +91,8 @@ def sharding_micro_batch_s(*, run: Run, constants: Constants) -> Number:
         volume = volume + 2.0 * (blocks * resident_bytes_per_parameter(run=run) + rest * 2.0)
         collectives = 3.0 * layers
     latency = collectives * _latency_s(run, constants, ranks, "sharding_latency_s")
-    return volume * ring_fraction(ranks) / rate + latency
+    times = np.where(np.asarray(run.pp) > 1.0, 1.0 / run.micro_batches, 1.0)
+    return times * (volume * ring_fraction(ranks) / rate + latency)
 
 
 def _gradient_bytes(run: Run) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from estimator.numbers import Number
 from estimator.parameters import total_parameters, trainable_parameters
 from estimator.run import DTYPE_BYTES, Run
-from estimator.speed.constants import Constants
+from estimator.speed.constants import KERNEL_CLASS, Constants
 
 #: Bytes per moment of each optimizer, and how many moments it keeps.
 MOMENT_BYTES = {
@@ -19,15 +19,19 @@ MOMENT_BYTES = {
 #: Times that the state passes through memory: fused kernels once, one kernel per operation several times.
 STATE_PASSES = {"adamw": 2.0, "paged-adamw": 2.0}
 
+#: Stacks whose weight-gradient products write straight into the accumulation buffer.
+ACCUMULATES_IN_PRODUCT = frozenset({"megatron"})
+
 
 def step_bytes_per_parameter(*, run: Run) -> float:
     """Bytes that one update moves per trained parameter: weight, gradient and moments read, weight and
-    moments written; several passes for optimizers that run one kernel per operation. Source: derived.
+    moments written; several passes where an eager stack runs one kernel per operation. Source: derived.
     """
     weight = DTYPE_BYTES[run.weights_dtype] if not run.adapters else 4.0
     moment, count = MOMENT_BYTES[run.optimizer]
     moments = count * (moment or weight)
-    return (weight * 2.0 + weight + moments * 2.0) * STATE_PASSES.get(run.optimizer, 1.0)
+    passes = STATE_PASSES.get(run.optimizer, 1.0) if KERNEL_CLASS[run.stack] == "eager" else 1.0
+    return (weight * 2.0 + weight + moments * 2.0) * passes
 
 
 def optimizer_s(*, run: Run, constants: Constants) -> Number:
@@ -43,10 +47,19 @@ def optimizer_s(*, run: Run, constants: Constants) -> Number:
 
 
 def accumulation_s(*, run: Run, constants: Constants) -> Number:
-    """Seconds per micro-batch of adding weight gradients to their buffer: read, read, write."""
-    parameters = trainable_parameters(run=run) / (run.tp * run.pp * (1.0 if run.adapters else run.ep))
-    traffic = parameters * 3.0 * DTYPE_BYTES[run.weights_dtype]
-    return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
+    """Seconds per micro-batch of adding weight gradients to their buffer: read, read, write.
+
+    The first micro-batch of a step only writes, so one alone costs nothing here. Sharded gradients are added
+    after they are scattered, each rank its share; Megatron adds within the matrix product.
+    """
+    if run.stack in ACCUMULATES_IN_PRODUCT:
+        return 0.0 * run.gpus
+    ranks = run.tp * run.pp * (1.0 if run.adapters else run.ep)
+    if run.sharding in ("fsdp", "hsdp", "zero2"):
+        ranks = run.shards * run.tp * run.pp
+    traffic = trainable_parameters(run=run) / ranks * 3.0 * DTYPE_BYTES[run.weights_dtype]
+    again = 1.0 - 1.0 / run.micro_batches
+    return again * traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
 
 
 def offload_s(*, run: Run, constants: Constants) -> Number:
