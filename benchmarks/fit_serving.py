@@ -4,9 +4,11 @@
     python benchmarks/fit_serving.py --write    # also write estimator/data/serving.toml
 
 Least squares on the logarithm of predicted over measured throughput, with a soft L1 loss (one odd run must
-not move a constant) and a weak pull towards the prior, so that a constant which no row informs stays where
-physics puts it. Groups of rows of one model, part, degree and type share their weight in part: a sweep over
-lengths tells less than as many separate systems. Each model, then each part, is left out in turn.
+not move a constant) and a pull towards the prior, so that a constant which few rows inform stays near a round
+value that is physically sensible. The priors were chosen with all rows in view, so the errors with a model or
+part left out are somewhat better than those of truly new ones. Groups of rows of one model, part, degree and
+type share their weight in part: a sweep over lengths tells less than as many separate systems. Each model,
+then each part, is left out in turn.
 
 Needs scipy, which the program itself does not.
 """

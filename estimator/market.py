@@ -12,7 +12,10 @@ from estimator.accelerators import AcceleratorRecord, accelerators, resolve_acce
 from estimator.errors import NothingFitsError, UnknownNameError
 from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
-from pricing import OLD_AFTER_DAYS, Offer, age_days, offers, providers
+from pricing import OLD_AFTER_DAYS, Offer, age_days, offers, own_hardware, providers
+
+OWN = "own"
+"""The provider under which bought hardware is offered, at its cost per hour of use."""
 
 DEFAULT_VENDORS = ("nvidia", "amd")
 STACK_VENDORS = {
@@ -86,7 +89,7 @@ def price_of(offer: Offer, purchase: Purchase) -> float | None:
 def market(*, scenario: Scenario) -> Market:
     """The offers that the scenario's accelerators, providers, regions and kind of purchase leave.
 
-    Prices seen more than 180 days before the plan's day count only where the scenario names the provider: the
+    Bought hardware counts where the provider "own" is named. Prices seen more than 180 days before the plan's day count only where the scenario names the provider: the
     cheapest of many offers would else be the stalest. Marketplaces rent out strangers' machines, at prices that
     move daily and are often the floor of a range: they count only where the scenario asks for them or names
     one. Cards without bf16 (Volta, Turing) train in fp16, in which most models of today overflow sooner or
@@ -98,6 +101,8 @@ def market(*, scenario: Scenario) -> Market:
         NothingFitsError: known names whose combination nobody offers.
     """
     every = offers(as_of=scenario.as_of)
+    if OWN in scenario.providers:
+        every += tuple(card.offer() for card in own_hardware() if card.seen <= scenario.as_of)
     _check_names(scenario, every)
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
     vendors = STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)
@@ -130,9 +135,10 @@ def market(*, scenario: Scenario) -> Market:
 
 
 def _check_names(scenario: Scenario, every: Sequence[Offer]) -> None:
+    known = {*providers(), OWN}
     for name in scenario.providers:
-        if name not in providers():
-            raise UnknownNameError("provider", name, providers(), hint="`ftcost prices` lists them.")
+        if name not in known:
+            raise UnknownNameError("provider", name, known, hint="`ftcost prices` lists them.")
     regions = {offer.region for offer in every}
     for name in scenario.regions:
         if name not in regions:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from estimator.accelerators import AcceleratorRecord, stack_accelerators
 from estimator.architecture import Architecture
 from estimator.assumptions import Assumption
+from estimator.errors import NothingFitsError
 from estimator.flop import micro_batch_matmul_flop
 from estimator.market import Market, billed_gpus
 from estimator.measured import stack_defaults
@@ -72,6 +73,7 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
     and deadline rule out the rest. Ties go to fewer cards, then to the first in the catalogue.
     """
     needed = scenario.assumptions["fit_probability_needed"]
+    _check_batch(scenario)
     shared = draw(
         [scenario.assumptions.row(name) for name in ("run_overhead_hours", "gpu_price_ratio")],
         draws=scenario.draws,
@@ -99,6 +101,22 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
             for key, roles in by_index.items()
         ]
     return SearchResult(options=tuple(options), nearest=nearest, candidates=candidates)
+
+
+def _check_batch(scenario: Scenario) -> None:
+    """A fixed number of cards must share the global batch.
+
+    Raises:
+        NothingFitsError: fewer sequences per step than the cards take at once.
+    """
+    least = (scenario.gpu_count or 1) * (scenario.micro_batch or 1)
+    batch = scenario.assumptions["global_batch"]
+    if least > batch:
+        raise NothingFitsError(
+            f"nothing fits: {scenario.gpu_count or 1} cards x micro-batch {scenario.micro_batch or 1} take {least:,}"
+            f" sequences at once, more than --global-batch {batch:g}. Use --global-batch {least} or more, or fewer"
+            " cards."
+        )
 
 
 def _blocks(

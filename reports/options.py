@@ -75,7 +75,9 @@ def plan_flags() -> Sequence[click.Parameter]:
         several("--method", panel=TRAIN, help="full, lora or qlora; repeatable. [all three]"),
         several("--gpu", panel=TRAIN, help="Only these cards; repeatable. See `ftcost gpus`."),
         Flag("--gpus", type=int, panel=TRAIN, help="Exactly this many cards. [1 to 64]"),
-        several("--provider", panel=TRAIN, help="Only these providers; repeatable. See `ftcost prices`."),
+        several(
+            "--provider", panel=TRAIN, help="Only these; repeatable. own: bought hardware. See `ftcost prices`."
+        ),
         several("--region", panel=TRAIN, help="Only these regions; repeatable."),
         Flag(
             "--marketplaces/--no-marketplaces",

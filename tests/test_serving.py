@@ -34,6 +34,7 @@ from estimator.serving.kv_cache import (
     sequence_kv_bytes,
     weights_bytes,
 )
+from estimator.serving.rates import rates
 from estimator.serving.roofline import prefill_attention_flop, step_parts_s
 from estimator.serving.validation import calibration_rows, compare, setup_of_row
 
@@ -187,7 +188,8 @@ def test_prompt_attention_by_hand():
 
 def test_decode_alone_is_bound_by_weights():
     # one sequence, no prompts: at least the block and head bytes over the data sheet's bandwidth
-    parts = step_parts_s(setup=_setup(), batch=1.0, prompt_tokens=0.0, constants=shipped())
+    sustained = rates(setup=_setup(), constants=shipped())
+    parts = step_parts_s(setup=_setup(), rates=sustained, batch=1.0, prompt_tokens=0.0, constants=shipped())
     floor_s = (6_979_321_856 + 2 * 525_336_576) / 3.35e12
     assert floor_s < parts["matrix products"] < 1.3 * floor_s
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from estimator.serving.setup import Flags, ServingSetup, by_family
 
 GENERATIONS: tuple[str, ...] = ("ampere", "ada", "hopper", "blackwell_consumer", "blackwell", "cdna")
 _AMD = ("cdna",)
+PFLOP = 1e15
 SLOW_LINK_BYTES_PER_S = 1e11
-"""Links below this share of a bus (PCI Express); above it they are switched or meshed (NVLink, xGMI)."""
+"""Links below this are a shared bus (PCI Express); above it they are switched or meshed (NVLink, xGMI)."""
 
 
 def generation(family: str) -> str:
@@ -36,37 +38,74 @@ def is_amd(*, accelerator: Accelerator) -> Number:
     return by_family(accelerator=accelerator, values=values, default=0.0)
 
 
-def matmul_flop_per_s(*, setup: ServingSetup, weights_dtype: str, constants: Mapping[str, float]) -> Number:
-    """Sustained rate of the matrix products against weights of a type.
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What the parts of a setup sustain.
 
-    Dense peak x the generation's fraction x (power / usual power)^gamma: cards of one chip with a lower power
-    limit hold lower clocks. fp8 and fp4 run at the part's own peak for that type where it has one; where it
-    has not, and for the weight-only types, the weights are widened and the 16-bit rate holds.
+    Attributes:
+        half_flop_per_s: 16-bit matrix products.
+        block_flop_per_s: products against the weights of the layers, in their type.
+        expert_flop_per_s: grouped products of one rank's slices of the experts.
+        memory_bytes_per_s: memory.
+        link_bytes_per_s: between the ranks that exchange activations, one direction.
+    """
+
+    half_flop_per_s: Number
+    block_flop_per_s: Number
+    expert_flop_per_s: Number
+    memory_bytes_per_s: Number
+    link_bytes_per_s: Number
+
+
+def rates(*, setup: ServingSetup, constants: Mapping[str, float]) -> Rates:
+    """Every sustained rate of a setup, each computed once."""
+    fraction = matmul_fraction(setup=setup, constants=constants)
+    half, block, expert = (
+        matmul_flop_per_s(
+            accelerator=setup.accelerator, weights_dtype=dtype, fraction=fraction, constants=constants
+        )
+        for dtype in ("fp16", setup.weights_dtype, expert_dtype(setup=setup))
+    )
+    return Rates(
+        half_flop_per_s=half,
+        block_flop_per_s=block,
+        expert_flop_per_s=expert_flop_per_s(setup=setup, dense_flop_per_s=expert, constants=constants),
+        memory_bytes_per_s=setup.accelerator.memory_bytes_per_s * constants["serving_memory_fraction"],
+        link_bytes_per_s=link_bytes_per_s(setup=setup, constants=constants),
+    )
+
+
+def matmul_fraction(*, setup: ServingSetup, constants: Mapping[str, float]) -> Number:
+    """Part of its dense peak that an accelerator sustains in matrix products.
+
+    The generation's fraction x (power / usual power)^gamma: cards of one chip under a lower power limit hold
+    lower clocks. The usual power is that of the generation's leading part, in watts per FLOP/s of 16-bit peak.
     """
     accelerator = setup.accelerator
-    fraction = _per_generation(accelerator=accelerator, prefix="serving_matmul_fraction_", constants=constants)
     half_peak = np.maximum(accelerator.fp16_flop_per_s, accelerator.bf16_flop_per_s)
     usual_watt = half_peak * _per_generation(
         accelerator=accelerator, prefix="serving_watt_per_flop_per_s_", constants=constants
     )
-    fraction = (
-        fraction * np.minimum(accelerator.power_watt / usual_watt, 1.0) ** constants["serving_power_exponent"]
-    )
-    if setup.engine == "vllm-0.6":
-        fraction = fraction * constants["serving_matmul_factor_vllm_0_6"]
-    half = half_peak * fraction
-    if weights_dtype not in ("fp8", "fp4"):
-        return half
-    eight = np.maximum(half, accelerator.fp8_flop_per_s * fraction * constants["serving_fp8_fraction"])
+    power = np.minimum(accelerator.power_watt / usual_watt, 1.0) ** constants["serving_power_exponent"]
+    release = constants["serving_matmul_factor_vllm_0_6"] if setup.engine == "vllm-0.6" else 1.0
+    fraction = _per_generation(accelerator=accelerator, prefix="serving_matmul_fraction_", constants=constants)
+    return fraction * power * release
+
+
+def matmul_flop_per_s(
+    *, accelerator: Accelerator, weights_dtype: str, fraction: Number, constants: Mapping[str, float]
+) -> Number:
+    """Sustained rate of the matrix products against weights of a type.
+
+    fp8 and fp4 run at the part's own peak for that type where it has one; where it has not, and for the
+    weight-only types, the weights are widened and the 16-bit rate holds.
+    """
+    half = np.maximum(accelerator.fp16_flop_per_s, accelerator.bf16_flop_per_s) * fraction
     if weights_dtype == "fp8":
-        return eight
-    four = accelerator.fp4_flop_per_s * fraction * constants["serving_fp4_fraction"]
-    return np.where(accelerator.fp4_flop_per_s > 0.0, np.maximum(four, half), half)
-
-
-def memory_bytes_per_s(*, accelerator: Accelerator, constants: Mapping[str, float]) -> Number:
-    """Sustained memory bandwidth."""
-    return accelerator.memory_bytes_per_s * constants["serving_memory_fraction"]
+        return np.maximum(half, accelerator.fp8_flop_per_s * fraction * constants["serving_fp8_fraction"])
+    if weights_dtype == "fp4":
+        return np.maximum(half, accelerator.fp4_flop_per_s * fraction * constants["serving_fp4_fraction"])
+    return half
 
 
 def link_bytes_per_s(*, setup: ServingSetup, constants: Mapping[str, float]) -> Number:
@@ -104,17 +143,18 @@ def expert_widened(*, setup: ServingSetup) -> Flags:
     return np.asarray(own.get(dtype, 0.0)) <= 0.0
 
 
-def expert_flop_per_s(*, setup: ServingSetup, constants: Mapping[str, float]) -> Number:
+def expert_flop_per_s(*, setup: ServingSetup, dense_flop_per_s: Number, constants: Mapping[str, float]) -> Number:
     """Sustained rate of one rank's grouped expert products.
 
-    Matrix rate x expert fraction x w / (w + w_half), w the width of the rank's slice of an expert: narrow
-    slices leave the units idle. Widened 4-bit and 8-bit experts have a fraction of their own.
+    Dense rate x expert fraction x w / (w + h), w the width of the rank's slice of an expert and h in
+    proportion to the rate: narrow slices leave fast units idle. Widened 4-bit and 8-bit experts have a
+    fraction of their own.
     """
-    dense = matmul_flop_per_s(setup=setup, weights_dtype=expert_dtype(setup=setup), constants=constants)
     fraction = np.where(
         expert_widened(setup=setup),
         constants["serving_widened_expert_fraction"],
         constants["serving_expert_fraction"],
     )
     width = setup.architecture.expert_intermediate / setup.tp
-    return dense * fraction * width / (width + constants["serving_expert_half_width"] * dense / 1e15)
+    half_width = constants["serving_expert_half_width"] * dense_flop_per_s / PFLOP
+    return dense_flop_per_s * fraction * width / (width + half_width)

@@ -16,12 +16,9 @@ from estimator.serving.kv_cache import (
     parameter_split,
 )
 from estimator.serving.rates import (
+    Rates,
     expert_dtype,
-    expert_flop_per_s,
     is_amd,
-    link_bytes_per_s,
-    matmul_flop_per_s,
-    memory_bytes_per_s,
 )
 from estimator.serving.setup import ServingSetup
 
@@ -97,7 +94,9 @@ def matmul_s(*, flop: Number, weight_bytes: Number, flop_per_s: Number, bytes_pe
     return weight_bytes / bytes_per_s + flop / flop_per_s
 
 
-def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constants: Mapping[str, float]) -> Number:
+def products_s(
+    *, setup: ServingSetup, rates: Rates, tokens: Number, sampled: Number, constants: Mapping[str, float]
+) -> Number:
     """Every matrix product against weights: ``tokens`` through the layers, ``sampled`` through the head.
 
     Both per rank of data-parallel attention. Experts see the tokens of all ranks and read the weights that
@@ -106,17 +105,16 @@ def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constant
     """
     a = setup.architecture
     split = parameter_split(a)
-    bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
     total = matmul_s(
         flop=2.0 * split["block"] * tokens / setup.tp,
         weight_bytes=split["block"] * STORED_BYTES[setup.weights_dtype] / setup.tp,
-        flop_per_s=matmul_flop_per_s(setup=setup, weights_dtype=setup.weights_dtype, constants=constants),
-        bytes_per_s=bytes_per_s,
+        flop_per_s=rates.block_flop_per_s,
+        bytes_per_s=rates.memory_bytes_per_s,
     ) + matmul_s(
         flop=2.0 * split["head"] * sampled / setup.tp,
         weight_bytes=split["head"] * UNQUANTIZED_BYTES / setup.tp,
-        flop_per_s=matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants),
-        bytes_per_s=bytes_per_s,
+        flop_per_s=rates.half_flop_per_s,
+        bytes_per_s=rates.memory_bytes_per_s,
     )
     if not a.experts:
         return total
@@ -129,35 +127,35 @@ def products_s(*, setup: ServingSetup, tokens: Number, sampled: Number, constant
     return total + matmul_s(
         flop=2.0 * split["expert"] / a.experts * rows / ranks * imbalance,
         weight_bytes=split["expert"] * read_fraction * expert_bytes_per_parameter(setup=setup) / ranks,
-        flop_per_s=expert_flop_per_s(setup=setup, constants=constants),
-        bytes_per_s=bytes_per_s,
+        flop_per_s=rates.expert_flop_per_s,
+        bytes_per_s=rates.memory_bytes_per_s,
     )
 
 
-def cache_s(*, setup: ServingSetup, sequences: Number, verified: Number, constants: Mapping[str, float]) -> Number:
+def cache_s(
+    *, setup: ServingSetup, rates: Rates, sequences: Number, verified: Number, constants: Mapping[str, float]
+) -> Number:
     """Attention of generated tokens: cache bytes over bandwidth, or its products where these take longer.
 
     The latter only under latent attention, whose every head meets the whole latent vector.
     """
-    bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
-    read_s = sequences * setup.pp * mean_read_kv_bytes(setup=setup, constants=constants) / bytes_per_s
-    flop_per_s = matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants)
-    return np.maximum(read_s, verified * decode_attention_flop(setup=setup) / (setup.tp * flop_per_s))
+    read_bytes = sequences * setup.pp * mean_read_kv_bytes(setup=setup, constants=constants)
+    compute_s = verified * decode_attention_flop(setup=setup) / (setup.tp * rates.half_flop_per_s)
+    return np.maximum(read_bytes / rates.memory_bytes_per_s, compute_s)
 
 
-def activations_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
+def activations_s(*, setup: ServingSetup, rates: Rates, tokens: Number, constants: Mapping[str, float]) -> Number:
     """Hidden-wide vectors that pass through memory between products: norms, residuals, inputs, outputs.
 
     Half of them wait in 16 bits, half in the type that the next product takes.
     """
     a = setup.architecture
     vectors = a.layers * constants["serving_activation_passes"]
-    bytes_per_s = memory_bytes_per_s(accelerator=setup.accelerator, constants=constants)
     mean_bytes = (UNQUANTIZED_BYTES + MATMUL_BYTES[setup.weights_dtype]) / 2.0
-    return vectors * a.hidden * mean_bytes * tokens / (setup.tp * bytes_per_s)
+    return vectors * a.hidden * mean_bytes * tokens / (setup.tp * rates.memory_bytes_per_s)
 
 
-def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, float]) -> Number:
+def exchange_s(*, setup: ServingSetup, rates: Rates, tokens: Number, constants: Mapping[str, float]) -> Number:
     """Activations that cross links.
 
     Tensor parallelism: two ring all-reduces a layer, 2 (tp - 1) / tp x bytes each. Expert parallelism: each
@@ -166,8 +164,7 @@ def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, f
     an all-reduce of its own, paid more with every pair of peers.
     """
     a = setup.architecture
-    bytes_per_s = link_bytes_per_s(setup=setup, constants=constants)
-    vectors_s = a.hidden * UNQUANTIZED_BYTES * tokens / bytes_per_s
+    vectors_s = a.hidden * UNQUANTIZED_BYTES * tokens / rates.link_bytes_per_s
     start_s: Number = constants["serving_exchange_s"]
     if setup.engine == "vllm-0.6":
         amd = is_amd(accelerator=setup.accelerator)
@@ -183,7 +180,7 @@ def exchange_s(*, setup: ServingSetup, tokens: Number, constants: Mapping[str, f
 
 
 def step_parts_s(
-    *, setup: ServingSetup, batch: Number, prompt_tokens: Number, constants: Mapping[str, float]
+    *, setup: ServingSetup, rates: Rates, batch: Number, prompt_tokens: Number, constants: Mapping[str, float]
 ) -> dict[str, Number]:
     """Seconds of one engine step by part.
 
@@ -201,15 +198,16 @@ def step_parts_s(
     tokens = verified + prompt_tokens / lanes
     new_tokens = np.maximum(setup.input_tokens * (1.0 - setup.cached_input_fraction), 1.0)
     prompts = prompt_tokens / lanes / new_tokens
-    half = matmul_flop_per_s(setup=setup, weights_dtype="fp16", constants=constants)
     launches = a.layers * constants["serving_layer_s"]
     passes = np.maximum(tokens / constants["serving_step_tokens"], 1.0)
     parts: dict[str, Number] = {
-        "matrix products": products_s(setup=setup, tokens=tokens, sampled=verified + prompts, constants=constants),
-        "cache": cache_s(setup=setup, sequences=sequences, verified=verified, constants=constants),
-        "prompt attention": prompts * prefill_attention_flop(setup=setup) / (setup.tp * half),
-        "activations": activations_s(setup=setup, tokens=tokens, constants=constants),
-        "exchange": exchange_s(setup=setup, tokens=tokens, constants=constants),
+        "matrix products": products_s(
+            setup=setup, rates=rates, tokens=tokens, sampled=verified + prompts, constants=constants
+        ),
+        "cache": cache_s(setup=setup, rates=rates, sequences=sequences, verified=verified, constants=constants),
+        "prompt attention": prompts * prefill_attention_flop(setup=setup) / (setup.tp * rates.half_flop_per_s),
+        "activations": activations_s(setup=setup, rates=rates, tokens=tokens, constants=constants),
+        "exchange": exchange_s(setup=setup, rates=rates, tokens=tokens, constants=constants),
         "launches": launches * passes,
         "sequences": sequences * constants["serving_sequence_s"] + prompts * constants["serving_request_s"],
     }

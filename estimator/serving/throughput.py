@@ -13,7 +13,7 @@ from estimator.serving.kv_cache import (
     sequence_kv_bytes,
     weights_bytes,
 )
-from estimator.serving.rates import is_amd
+from estimator.serving.rates import is_amd, rates
 from estimator.serving.roofline import step_parts_s
 from estimator.serving.setup import Serving, ServingSetup, engine_key
 
@@ -88,11 +88,18 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
     factor = speed_factor(setup=setup, constants=constants)
     new_tokens = setup.input_tokens * (1.0 - setup.cached_input_fraction)
     finished = work * yielded / setup.output_tokens
-    parts = step_parts_s(setup=setup, batch=work, prompt_tokens=finished * new_tokens, constants=constants)
+    sustained = rates(setup=setup, constants=constants)
+    parts = step_parts_s(
+        setup=setup, rates=sustained, batch=work, prompt_tokens=finished * new_tokens, constants=constants
+    )
     step_s = sum(parts.values()) / factor
     requests_per_s = np.where(fits, finished / step_s, 0.0)
     alone = step_parts_s(
-        setup=setup.with_(draft_tokens=0.0), batch=work * 0.0, prompt_tokens=new_tokens, constants=constants
+        setup=setup.with_(draft_tokens=0.0),
+        rates=sustained,
+        batch=work * 0.0,
+        prompt_tokens=new_tokens,
+        constants=constants,
     )
     prefill_s = sum(alone.values()) / factor
     low, high = spread(setup=setup, constants=constants)
