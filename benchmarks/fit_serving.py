@@ -265,7 +265,7 @@ CONSTANTS: tuple[Constant, ...] = (
     ),
     _fitted("serving_engine_factor_lmdeploy", "throughput over tensorrt-llm, lmdeploy", "ratio", 1.0, 0.5, 1.3),
     _fitted("serving_matmul_factor_vllm_0_6", "fp8 products of vllm 0.6 over the rest", "ratio", 0.3, 0.02, 1.0),
-    _fitted("serving_peer_s_vllm_0_6", "start per squared peer, vllm 0.6 on AMD", "s", 8e-6, 1e-7, 1e-4),
+    _fitted("serving_peer_s_vllm_0_6", "start per cubed peer, vllm 0.6 on AMD", "s", 1.2e-6, 1e-8, 1e-5),
     _fixed(
         "serving_low_engine",
         "P10 of an unmeasured engine's throughput over its factor",

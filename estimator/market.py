@@ -89,12 +89,12 @@ def price_of(offer: Offer, purchase: Purchase) -> float | None:
 def market(*, scenario: Scenario) -> Market:
     """The offers that the scenario's accelerators, providers, regions and kind of purchase leave.
 
-    Bought hardware counts where the provider "own" is named. Prices seen more than 180 days before the plan's day count only where the scenario names the provider: the
-    cheapest of many offers would else be the stalest. Marketplaces rent out strangers' machines, at prices that
-    move daily and are often the floor of a range: they count only where the scenario asks for them or names
-    one. Cards without bf16 (Volta, Turing) train in fp16, in which most models of today overflow sooner or
-    later: they count only where the scenario names them. Cards that the training stack does not run on never
-    count (``STACK_VENDORS``).
+    Bought hardware counts where the provider "own" is named. Prices seen more than 180 days before the plan's day
+    count only where the scenario names the provider: the cheapest of many offers would else be the stalest.
+    Marketplaces rent out strangers' machines, at prices that move daily and are often the floor of a range:
+    they count only where the scenario asks for them or names one. Cards without bf16 (Volta, Turing) train in
+    fp16, in which most models of today overflow sooner or later: they count only where the scenario names
+    them. Cards that the training stack does not run on never count (``STACK_VENDORS``).
 
     Raises:
         UnknownNameError: a provider, region or accelerator that no table has.

@@ -113,9 +113,9 @@ def _check_batch(scenario: Scenario) -> None:
     batch = scenario.assumptions["global_batch"]
     if least > batch:
         raise NothingFitsError(
-            f"nothing fits: {scenario.gpu_count or 1} cards x micro-batch {scenario.micro_batch or 1} take {least:,}"
-            f" sequences at once, more than --global-batch {batch:g}. Use --global-batch {least} or more, or fewer"
-            " cards."
+            f"nothing fits: {scenario.gpu_count or 1} cards x micro-batch {scenario.micro_batch or 1} take"
+            f" {least:,} sequences at once, more than --global-batch {batch:g}. Use --global-batch {least} or"
+            " more, or fewer cards."
         )
 
 

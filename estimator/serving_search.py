@@ -14,7 +14,7 @@ from estimator.market import Market
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array
 from estimator.result import ServingOption
 from estimator.series import DAYS_PER_MONTH
-from estimator.serving import Serving, ServingSetup, serving
+from estimator.serving import Serving, ServingSetup, under_latency
 from estimator.serving.setup import ServedDtype
 
 TENSOR_PARALLEL = np.array([[1.0, 2.0, 4.0, 8.0]])
@@ -35,7 +35,8 @@ class ReplicaTypes:
     """Every card of a market x tensor-parallel degree x weights' type, for one model and one kind of request.
 
     Weights are served in 16 bit, or in fp8 where the card multiplies in fp8; the cache has the same width.
-    A tensor-parallel degree counts only inside one machine of the offer.
+    A tensor-parallel degree counts only inside one machine of the offer. With a limit on the time per output
+    token or to the first one, a replica runs the largest batch that keeps it.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class ReplicaTypes:
         values: Mapping[str, float],
         input_tokens: float,
         output_tokens: float,
+        latency_s_per_token: float | None = None,
+        ttft_s: float | None = None,
     ) -> None:
         self.market = market
         self.values = values
@@ -54,7 +57,7 @@ class ReplicaTypes:
         self.answers: dict[str, Serving] = {}
         self.runs: dict[str, Array] = {}
         for dtype in DTYPES:
-            answer = serving(
+            answer = under_latency(
                 setup=ServingSetup(
                     architecture=architecture,
                     accelerator=accelerator,
@@ -65,6 +68,8 @@ class ReplicaTypes:
                     output_tokens=output_tokens,
                 ),
                 constants=values,
+                latency_s_per_token=latency_s_per_token,
+                ttft_s=ttft_s,
             )
             rate = np.broadcast_to(answer.requests_per_s_per_replica, self.shape)
             usable = np.broadcast_to(answer.fits, self.shape) & (rate > 0)

@@ -181,6 +181,41 @@ def estimate(**given: Any) -> None:
         screen.line("--what-if lists the changes that would make it fit.")
 
 
+def serve_plan(**given: Any) -> None:
+    """Replicas for a load on every card that can hold the model, cheapest first."""
+    from estimator.errors import NothingFitsError
+    from estimator.models import resolve_model
+    from reports.flags import positive, serving_scenario
+    from reports.serve import serve_rows, show_serve_plan
+
+    asked = serving_scenario(
+        model=given["model"],
+        workload={name: given[name] for name in ("requests_per_day", "input_tokens", "output_tokens")},
+        settings=given["settings"],
+        gpus=given["gpu"],
+        providers=given["provider"],
+        regions=given["region"],
+        marketplaces=given["marketplaces"],
+        spot=given["spot"],
+        as_of=_day(given["as_of"]),
+    )
+    model = resolve_model(asked.model)
+    try:
+        rows = serve_rows(
+            scenario=asked,
+            architecture=model.architecture,
+            latency_ms=positive(given["latency_ms"], flag="--latency-ms"),
+            ttft_ms=positive(given["ttft_ms"], flag="--ttft-ms"),
+        )
+    except NothingFitsError as error:
+        say(f"ftcost: {error}")
+        sys.exit(NOTHING_FITS)
+    if given["as_json"]:
+        print(json.dumps({"schema": 1, "model": model.architecture.id, "rows": rows}, indent=2))
+    else:
+        show_serve_plan(rows, model=model.architecture.id, scenario=asked, screen=Screen())
+
+
 def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_json: bool) -> None:
     """How far the predictions are from measured runs: yours, or those the package ships."""
     from estimator.validation import validate as check
@@ -272,6 +307,7 @@ program = PanelGroup(
 PARAMETERS: dict[Any, Any] = {
     plan: options.plan_flags,
     estimate: options.estimate_flags,
+    serve_plan: options.serve_flags,
     validate: lambda: (
         options.Flag(
             "--runs",
@@ -300,7 +336,7 @@ PARAMETERS: dict[Any, Any] = {
 for function, parameters in PARAMETERS.items():
     program.add_command(
         PanelCommand(
-            name=function.__name__,
+            name=function.__name__.replace("_", "-"),
             callback=function,
             params=list(parameters()),
             help=function.__doc__,

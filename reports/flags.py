@@ -80,6 +80,27 @@ def positive(value: float | None, *, flag: str) -> float | None:
     return value
 
 
+def serving_scenario(
+    *,
+    model: str,
+    workload: Mapping[str, float | None],
+    settings: Iterable[str],
+    gpus: Iterable[str],
+    spot: bool,
+    as_of: date,
+    **plain: Any,
+) -> Scenario:
+    """A scenario in which only serving is asked about."""
+    return Scenario(
+        model=model,
+        assumptions=assumptions_with(workload, settings),
+        gpus=tuple(dict.fromkeys(gpus)),
+        purchase="spot" if spot else "on-demand",
+        as_of=as_of,
+        **plain,
+    )
+
+
 def scenario(
     *,
     model: str,

@@ -58,6 +58,37 @@ def several(*names: str, panel: str, help: str) -> Flag:
     return Flag(*names, multiple=True, panel=panel, help=help)
 
 
+def market_flags() -> Sequence[Flag]:
+    """Where cards are rented, and how."""
+    return (
+        several(
+            "--provider", panel=TRAIN, help="Only these; repeatable. own: bought hardware. See `ftcost prices`."
+        ),
+        several("--region", panel=TRAIN, help="Only these regions; repeatable."),
+        Flag(
+            "--marketplaces/--no-marketplaces",
+            default=False,
+            panel=TRAIN,
+            help="Also rent strangers' machines. [no]",
+        ),
+        Flag("--spot/--on-demand", default=False, panel=TRAIN, help="Kind of GPU price. [on-demand]"),
+    )
+
+
+def traffic_flags() -> Sequence[Flag]:
+    """Requests and their tokens."""
+    return (
+        number("--requests-per-day", assumption="requests_per_day", panel=SERVE, help="Requests served per day."),
+        number(
+            "--input-tokens",
+            assumption="input_tokens",
+            panel=SERVE,
+            help="Instructions and user text of a request.",
+        ),
+        number("--output-tokens", assumption="output_tokens", panel=SERVE, help="Output tokens of a request."),
+    )
+
+
 def plan_flags() -> Sequence[click.Parameter]:
     """Flags of ``ftcost plan``."""
     return (
@@ -75,17 +106,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         several("--method", panel=TRAIN, help="full, lora or qlora; repeatable. [all three]"),
         several("--gpu", panel=TRAIN, help="Only these cards; repeatable. See `ftcost gpus`."),
         Flag("--gpus", type=int, panel=TRAIN, help="Exactly this many cards. [1 to 64]"),
-        several(
-            "--provider", panel=TRAIN, help="Only these; repeatable. own: bought hardware. See `ftcost prices`."
-        ),
-        several("--region", panel=TRAIN, help="Only these regions; repeatable."),
-        Flag(
-            "--marketplaces/--no-marketplaces",
-            default=False,
-            panel=TRAIN,
-            help="Also rent strangers' machines. [no]",
-        ),
-        Flag("--spot/--on-demand", default=False, panel=TRAIN, help="Kind of GPU price. [on-demand]"),
+        *market_flags(),
         number("--lora-rank", assumption="lora_rank", panel=TRAIN, help="Rank of the adapters."),
         Flag("--lora-targets", panel=TRAIN, help='"q k v o gate up down head", attention or all. [all]'),
         Flag("--quantization", panel=TRAIN, help="Of the frozen base under qlora. [nf4-double]"),
@@ -96,14 +117,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         Flag("--sharding", panel=TRAIN, help="none, ddp, zero1, zero2, fsdp, hsdp. [searched]"),
         Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
         Flag("--loss", panel=TRAIN, help="full, chunked or fused. [full]"),
-        number("--requests-per-day", assumption="requests_per_day", panel=SERVE, help="Requests served per day."),
-        number(
-            "--input-tokens",
-            assumption="input_tokens",
-            panel=SERVE,
-            help="Instructions and user text of a request.",
-        ),
-        number("--output-tokens", assumption="output_tokens", panel=SERVE, help="Output tokens of a request."),
+        *traffic_flags(),
         number(
             "--few-shot-tokens", assumption="few_shot_tokens", panel=SERVE, help="Examples in a few-shot prompt."
         ),
@@ -168,6 +182,21 @@ def estimate_flags() -> Sequence[click.Parameter]:
         Flag("--loss", panel=TRAIN, help="full, chunked or fused. [the stack's default]"),
         Flag("--what-if", is_flag=True, panel=OUTPUT, help="List the changes that would make it fit."),
         settings(),
+        as_json(),
+    )
+
+
+def serve_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost serve-plan``."""
+    return (
+        model(),
+        *traffic_flags(),
+        Flag("--latency-ms", type=float, panel=SERVE, help="Most milliseconds per output token. [no limit]"),
+        Flag("--ttft-ms", type=float, panel=SERVE, help="Most milliseconds to the first token. [no limit]"),
+        several("--gpu", panel=TRAIN, help="Only these cards; repeatable. See `ftcost gpus`."),
+        *market_flags(),
+        settings(),
+        as_of(),
         as_json(),
     )
 

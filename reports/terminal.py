@@ -91,9 +91,12 @@ def hardware(option: TrainingOption) -> str:
     """Cards with their sharding; provider, region and price below."""
     spare = f" of {option.gpus_billed} billed" if option.gpus_billed != option.gpus else ""
     sharding = f", {option.sharding}" if option.gpus > 1 else ""
+    place = (
+        option.provider if option.region in (option.provider, "global") else f"{option.provider} {option.region}"
+    )
     return (
         f"{option.gpus} x {short(option.gpu_label)}{spare}{sharding}\n"
-        f"{option.provider} {option.region}, ${option.usd_per_gpu_hour:.2f}/GPU-h"
+        f"{place}, ${option.usd_per_gpu_hour:.2f}/GPU-h"
     )
 
 
@@ -153,8 +156,9 @@ def _totals(plan: Plan, screen: Screen) -> None:
     screen.table([Column("option"), *numbers(*heads)], rows)
     if tuned:
         screen.line(
-            "base: at base assumptions, and so is per 1,000 (USD per 1,000 requests). cheapest: share of draws. pays"
-            f" from: requests a day from which {tuned.label} costs less than that option. Quality is taken to be equal."
+            "base: at base assumptions, and so is per 1,000 (USD per 1,000 requests). cheapest: share of draws."
+            f" pays from: requests a day from which {tuned.label} costs less than that option. Quality is taken to"
+            " be equal."
         )
 
 

@@ -137,3 +137,29 @@ def test_every_command_explains_itself(
         out, _, code = run(monkeypatch, capsys, command, "--help")
         assert code == 0
         assert f"Usage: ftcost {command}" in out
+
+
+def test_serving_is_cheapest_first_and_counts_its_replicas(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("serve-plan", "--model", "8b", "--requests-per-day", "1e6", "--json")
+    rows = json.loads(run(monkeypatch, capsys, *words)[0])["rows"]
+    assert rows[0]["usd_per_month"] <= min(row["usd_per_month"] for row in rows) * 1.1
+    for row in rows:
+        assert row["headroom_ratio"] >= 1.0
+        assert row["usd_per_month"] == pytest.approx(row["gpus_billed"] * row["usd_per_gpu_hour"] * 730 * 1.35)
+    slower = json.loads(run(monkeypatch, capsys, *words, "--latency-ms", "50")[0])["rows"]
+    assert all(row["time_per_output_token_s"] <= 0.0501 for row in slower)
+    assert slower[0]["usd_per_month"] >= rows[0]["usd_per_month"]
+    assert run(monkeypatch, capsys, *words, "--latency-ms", "0.1")[2] == 3
+
+
+def test_what_if_lists_only_what_fits_cheapest_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("estimate", "--model", "7b", "--method", "full", "--gpu", "rtx-4090", "--what-if", "--json")
+    changes = json.loads(run(monkeypatch, capsys, *words)[0])["what_if"]
+    assert changes
+    assert all(change["fits"] in ("yes", "likely") for change in changes)
+    costs = [change["relative_cost"] for change in changes]
+    assert costs == sorted(costs)

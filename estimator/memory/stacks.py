@@ -57,7 +57,9 @@ class Traits:
     constants: str = "other"
 
 
-_HF = Traits(norm="upcast", kbit_upcast=True, retains_input_gradients=True, constants="hf")
+_HF = Traits(
+    norm="upcast", composed_activations=True, kbit_upcast=True, retains_input_gradients=True, constants="hf"
+)
 _COMPILED = Traits(activation_saved=False, compiled=True, adapter_dtype_bytes=2.0, adapter_input="shared")
 
 TRAITS: dict[Stack, Traits] = {
@@ -133,7 +135,7 @@ SCALED_LOGITS = frozenset({"granite"})
 SOFT_CAPPED_LOGITS = frozenset({"gemma2", "gemma4", "gemma4_text"})
 """Families that bound their logits with a hyperbolic tangent, whose output is kept."""
 
-OWN_ATTENTION = frozenset({"chatglm", "baichuan"})
+OWN_ATTENTION = frozenset({"baichuan", "bloom", "chatglm", "mpt"})
 """Families whose own model code computes the score matrix whatever kernel is asked for."""
 
 

@@ -40,7 +40,7 @@ class Widths:
         feed_forward: width of the feed-forward block over all experts that a token passes.
         feed_forward_saved: numbers saved inside it (gate, up and activation, or the activation's input).
         feed_forward_turn: numbers alive at once when its backward turns (per expert visited in turn).
-        routed: copies of the hidden state made to dispatch tokens to experts and to gather them.
+        routed: expert outputs kept until they are weighted and added up.
         trained_inputs: inputs of all linear modules that a trained weight saves and nothing else holds.
         cast_inputs: the same where autocast makes a copy for each module that reads an fp32 tensor.
     """
@@ -150,7 +150,8 @@ def widths(architecture: Architecture) -> Widths:
     out = sum(li.in_features * n for li, n in attention if li.role == "o")
     if a.latent:
         keys = queries
-        values = out
+        # Values are a view into the output of the up-projection, which stays whole.
+        values = sum(li.out_features * n for li, n in attention if li.role == "kv_b")
         latents = (a.latent.q_lora_rank + a.latent.kv_lora_rank + a.latent.qk_rope_head_dim) * share
     else:
         keys = sum(li.out_features * n for li, n in attention if li.role == "k")
@@ -166,7 +167,7 @@ def widths(architecture: Architecture) -> Widths:
         li.out_features * n / (li.copies if li.group == "expert" else 1) for li, n in blocks if li.role == "up"
     )
     expert_share = a.moe_layers / layers
-    routed = 4.0 * a.experts_per_token * a.hidden * expert_share
+    routed = a.experts_per_token * a.hidden * expert_share
     # Parallel blocks read one hidden state, and through one norm also one normalised state.
     block_norm_inputs = 1 if a.parallel_blocks else a.norms_per_layer
     block_inputs = min(a.norms_per_layer, 2) if a.parallel_blocks else 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +20,7 @@ SLOW_LINK_BYTES_PER_S = 1e11
 """Links below this are a shared bus (PCI Express); above it they are switched or meshed (NVLink, xGMI)."""
 
 
+@lru_cache
 def generation(family: str) -> str:
     """The generation whose constants a family uses ("cdna3" -> "cdna"); "other" where none was measured."""
     return next((name for name in GENERATIONS if family.replace("-", "_").startswith(name)), "other")

@@ -13,6 +13,9 @@ from estimator.speed.matmul import base_peak_flop_per_s, power_fraction
 #: keys) against two forward (Dao 2023, arXiv 2307.08691, section 3.1).
 BACKWARD_PRODUCTS = 2.5
 
+#: Stacks that call the maker's own attention kernel (cuDNN through Transformer Engine).
+VENDOR_KERNEL = frozenset({"megatron"})
+
 
 def mean_context_tokens(*, seq_len: Number, window: Number, block: float) -> Number:
     """Keys that a query attends to on average under a causal mask, whole blocks on the diagonal counted.
@@ -57,7 +60,8 @@ def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
             context = context + arch.sliding_layers * local
     flop = 2.0 * tokens * context * width / run.tp
     peak = base_peak_flop_per_s(run=run) * power_fraction(run=run, constants=constants)
-    fraction = constants.of_family("attention_fraction", card.family, card.power_watt)
+    kernel = "vendor_attention_fraction" if run.stack in VENDOR_KERNEL else "attention_fraction"
+    fraction = constants.of_family(kernel, card.family, card.power_watt)
     fraction = fraction * constants.of_stack("attention_kernel_ratio", run.stack)
     width_per_head = width / (2.0 * arch.heads)
     fraction = fraction / (1.0 + constants["attention_softmax_features"] / width_per_head)

@@ -8,7 +8,7 @@ from estimator.architecture import Architecture
 from estimator.numbers import Number
 from estimator.run import Run
 from estimator.speed.constants import Constants
-from estimator.speed.shapes import Sums, dense_sums, expert_sums
+from estimator.speed.shapes import dense_sums, expert_sums
 
 #: Bytes read and written per element by the operations of one forward, run one kernel per operation
 #: (first) and fused into one (second), with 2-byte activations. RMS norm in eager PyTorch goes through fp32:
@@ -89,20 +89,16 @@ def low_precision_cast_s(*, run: Run, constants: Constants, forward: Number) -> 
     """Seconds of quantising operands to 8 or 4 bits over one micro-batch; 0 in 16-bit runs.
 
     Every product's operands (activations, gradients, weights) are read in 16 bits, their maxima taken, and
-    written narrow, some transposed too: a number of bytes per operand element, fitted.
+    written narrow, some transposed too: a number of bytes per operand element, fitted. Tensor-parallel ranks
+    quantise their share before it is gathered.
     """
     if run.compute_dtype in ("bf16", "fp16"):
         return 0.0
     dense, expert = dense_sums(run.architecture), expert_sums(run.architecture)
     elements: Number = 0.0
     for sums in (dense, expert):
-        tokens = run.micro_batch_tokens * sums.active
-        elements = elements + tokens * features(sums=sums, tp=run.tp)
-        elements = elements + sums.weights * sums.copies / (run.tp * run.ep if sums.copies > 1 else run.tp)
+        features = sums.in_whole + sums.in_split + sums.out_whole + sums.out_split
+        weights = sums.weights * (sums.copies / run.ep if sums.copies > 1.0 else 1.0)
+        elements = elements + (run.micro_batch_tokens * sums.active * features + weights) / run.tp
     per_element = constants.of_stack("cast_bytes_per_element", run.stack)
     return elements * (forward + 1.0) * per_element / run.accelerator.memory_bytes_per_s
-
-
-def features(*, sums: Sums, tp: Number) -> Number:
-    """Input and output features of some modules that one tensor-parallel rank sees."""
-    return sums.in_whole + sums.out_whole + (sums.in_split + sums.out_split) / tp
