@@ -35,7 +35,7 @@ NUMBERS = ("lora_rank", "gpus", "tp", "pp", "cp", "ep", "micro_batch", "global_b
 LOSS_SCALE = 0.08
 PULL = 1.0
 WEIGHT_POWER = -0.25
-FULL_STEPS, HELD_OUT_STEPS, FEW_STEPS, FEW_ROWS = 16, 5, 3, 2
+FULL_STEPS, HELD_OUT_STEPS, FEW_STEPS, FEW_ROWS = 16, 4, 3, 2
 STACK_ROWS, SHRINK_ROWS = 15, 20
 
 

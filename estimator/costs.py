@@ -14,6 +14,7 @@ from typing import Literal
 
 from estimator.algebra import Value, ceil, less, maximum, minimum
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
+from estimator.serving.traffic import mean_requests_per_s, peak_replicas
 
 Timing = Literal["once", "retrain", "monthly"]
 Parameters = Mapping[str, Value]
@@ -46,15 +47,15 @@ def train_gpu_price(x: Parameters) -> Value:
 
 
 def replicas(x: Parameters) -> Value:
-    """Whole replicas for the peak: max(minimum, ceil(mean x peak-to-mean / (rate x SLO share x max load)))."""
-    mean = x["requests_in_month"] / (HOURS_PER_MONTH * SECONDS_PER_HOUR)
-    usable = (
-        x["requests_per_s_per_replica"]
-        * x["serving_speed_ratio"]
-        * x["slo_throughput_fraction"]
-        * x["max_load_fraction"]
+    """Whole replicas for the peak hour of the month, see ``peak_replicas``."""
+    return peak_replicas(
+        requests_per_s=mean_requests_per_s(requests_per_month=x["requests_in_month"]),
+        peak_to_mean=x["peak_to_mean_ratio"],
+        requests_per_s_per_replica=x["requests_per_s_per_replica"] * x["serving_speed_ratio"],
+        slo_fraction=x["slo_throughput_fraction"],
+        max_load_fraction=x["max_load_fraction"],
+        minimum_replicas=x["minimum_replicas"],
     )
-    return maximum(x["minimum_replicas"], ceil(mean * x["peak_to_mean_ratio"] / usable))
 
 
 # Lines that several arms share

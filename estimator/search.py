@@ -44,7 +44,7 @@ class Block:
     micro_batches: Array
     hours: Array
     usd: Array
-    allowed: Array
+    allowed: NDArray[np.bool_]
     device_bytes: Array
     fits_probability: Array
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimator.accelerators import stack_accelerators
 from estimator.architecture import Architecture
@@ -17,8 +19,13 @@ from estimator.series import DAYS_PER_MONTH
 from estimator.serving import Serving, ServingSetup, under_latency
 from estimator.serving.setup import ServedDtype
 
-TENSOR_PARALLEL = np.array([[1.0, 2.0, 4.0, 8.0]])
+DEGREES = np.array([[1.0, 2.0, 4.0, 8.0]])
 DTYPES: tuple[ServedDtype, ...] = ("fp16", "fp8")
+MANY_EXPERTS = 8
+"""Mixtures of more experts are also tried with experts spread over the cards and attention data-parallel."""
+
+Kind = tuple[ServedDtype, str]
+"""Weights' type, and how a replica's cards share the work: "tp" or "ep"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +39,10 @@ class ServingChoice:
 
 
 class ReplicaTypes:
-    """Every card of a market x tensor-parallel degree x weights' type, for one model and one kind of request.
+    """Every card of a market x cards per replica x weights' type, for one model and one kind of request.
 
-    Weights are served in 16 bit, or in fp8 where the card multiplies in fp8; the cache has the same width.
-    A tensor-parallel degree counts only inside one machine of the offer. With a limit on the time per output
+    Weights are served in 16 bit, or in fp8 where the card multiplies in fp8; the cache has the same width. The
+    cards of a replica stand in one machine of the offer. With a limit on the time per output
     token or to the first one, a replica runs the largest batch that keeps it.
     """
 
@@ -52,18 +59,20 @@ class ReplicaTypes:
     ) -> None:
         self.market = market
         self.values = values
-        self.shape = (len(market.records), TENSOR_PARALLEL.shape[1])
+        self.shape = (len(market.records), DEGREES.shape[1])
         accelerator = stack_accelerators(market.records, axes=2)
-        self.answers: dict[str, Serving] = {}
-        self.runs: dict[str, Array] = {}
-        for dtype in DTYPES:
+        self.answers: dict[Kind, Serving] = {}
+        self.runs: dict[Kind, NDArray[np.bool_]] = {}
+        layouts = ("tp", "ep") if architecture.experts > MANY_EXPERTS else ("tp",)
+        for dtype, layout in product(DTYPES, layouts):
             answer = under_latency(
                 setup=ServingSetup(
                     architecture=architecture,
                     accelerator=accelerator,
                     weights_dtype=dtype,
                     kv_dtype="fp8" if dtype == "fp8" else "fp16",
-                    tp=TENSOR_PARALLEL,
+                    tp=DEGREES if layout == "tp" else 1.0,
+                    ep=DEGREES if layout == "ep" else 1.0,
                     input_tokens=input_tokens,
                     output_tokens=output_tokens,
                 ),
@@ -75,20 +84,20 @@ class ReplicaTypes:
             usable = np.broadcast_to(answer.fits, self.shape) & (rate > 0)
             if dtype == "fp8":
                 usable = usable & np.broadcast_to(np.asarray(accelerator.fp8_flop_per_s) > 0, self.shape)
-            self.answers[dtype], self.runs[dtype] = answer, usable
+            self.answers[dtype, layout], self.runs[dtype, layout] = answer, usable
 
     def by_gpu(self, *, requests_per_day: float) -> tuple[ServingChoice, ...]:
         """The cheapest replica type of each card that can hold the model; cheapest card first."""
         best: dict[int, tuple[tuple[float, ...], ServingChoice]] = {}
-        for dtype in DTYPES:
-            count, hourly = self._costs(dtype, requests_per_day)
+        for kind in self.answers:
+            count, hourly = self._costs(kind, requests_per_day)
             for gpu in range(self.shape[0]):
                 own = np.flatnonzero(self.market.gpu_index == gpu)
                 place = int(np.argmin(hourly[own]))
                 row, column = int(own[place // self.shape[1]]), place % self.shape[1]
                 if not np.isfinite(hourly[row, column]):
                     continue
-                choice = self._choice(dtype, row, column, float(count[gpu, column]), requests_per_day)
+                choice = self._choice(kind, row, column, float(count[gpu, column]), requests_per_day)
                 key = (float(hourly[row, column]), float(choice.option.gpus_per_replica))
                 if gpu not in best or key < best[gpu][0]:
                     best[gpu] = key, choice
@@ -96,41 +105,41 @@ class ReplicaTypes:
 
     def cheapest(self, *, requests_per_day: Sequence[float]) -> tuple[ServingChoice, ...]:
         """The replica types that are cheapest at one of these loads, each once."""
-        found: dict[tuple[str, int, int], ServingChoice] = {}
+        found: dict[tuple[Kind, int, int], ServingChoice] = {}
         for load in requests_per_day:
-            best: tuple[float, str, int, int, float] | None = None
-            for dtype in DTYPES:
-                count, hourly = self._costs(dtype, load)
+            best: tuple[float, Kind, int, int, float] | None = None
+            for kind in self.answers:
+                count, hourly = self._costs(kind, load)
                 row, column = (int(i) for i in np.unravel_index(int(np.argmin(hourly)), hourly.shape))
                 usd = float(hourly[row, column])
                 if np.isfinite(usd) and (best is None or usd < best[0]):
-                    best = usd, dtype, row, column, float(count[self.market.gpu_index[row], column])
+                    best = usd, kind, row, column, float(count[self.market.gpu_index[row], column])
             if best and best[1:4] not in found:
                 found[best[1:4]] = self._choice(*best[1:], load)
         return tuple(found.values())
 
-    def _costs(self, dtype: str, requests_per_day: float) -> tuple[Array, Array]:
-        """Replicas by (card, degree), and USD an hour of all cards by (offer, degree)."""
-        rate = np.broadcast_to(self.answers[dtype].requests_per_s_per_replica, self.shape)
+    def _costs(self, kind: Kind, requests_per_day: float) -> tuple[Array, Array]:
+        """Replicas by (card, cards per replica), and USD an hour of all cards by (offer, cards per replica)."""
+        rate = np.broadcast_to(self.answers[kind].requests_per_s_per_replica, self.shape)
         count = np.asarray(
             replicas(
                 {
                     **self.values,
                     "requests_in_month": requests_per_day * DAYS_PER_MONTH,
                     "serving_speed_ratio": 1.0,
-                    "requests_per_s_per_replica": np.where(self.runs[dtype], rate, 1.0),
+                    "requests_per_s_per_replica": np.where(self.runs[kind], rate, 1.0),
                 }
             )
         )
         gpu, instance = self.market.gpu_index, self.market.instance_gpus[:, None]
-        billed = np.ceil(count[gpu] * TENSOR_PARALLEL / instance) * instance
-        billed = billed + self.values["staging_replicas"] * TENSOR_PARALLEL
-        possible = self.runs[dtype][gpu] & (self.market.machine_gpus[:, None] >= TENSOR_PARALLEL)
+        billed = np.ceil(count[gpu] * DEGREES / instance) * instance
+        billed = billed + self.values["staging_replicas"] * DEGREES
+        possible = self.runs[kind][gpu] & (self.market.machine_gpus[:, None] >= DEGREES)
         return count, np.where(possible, billed * self.market.usd_per_gpu_hour[:, None], np.inf)
 
-    def _choice(self, dtype: str, row: int, column: int, count: float, requests_per_day: float) -> ServingChoice:
+    def _choice(self, kind: Kind, row: int, column: int, count: float, requests_per_day: float) -> ServingChoice:
         offer, gpu = self.market.offers[row], int(self.market.gpu_index[row])
-        record, answer = self.market.records[gpu], self.answers[dtype]
+        record, answer = self.market.records[gpu], self.answers[kind]
 
         def at(field: object) -> float:
             return float(np.broadcast_to(np.asarray(field, dtype=float), self.shape)[gpu, column])
@@ -140,8 +149,8 @@ class ReplicaTypes:
         option = ServingOption(
             gpu=record.id,
             gpu_label=record.label,
-            gpus_per_replica=int(TENSOR_PARALLEL[0, column]),
-            weights_dtype=dtype,
+            gpus_per_replica=int(DEGREES[0, column]),
+            weights_dtype=kind[0],
             provider=offer.provider,
             region=offer.region,
             instance=offer.instance,

@@ -44,23 +44,60 @@ def drawing() -> Iterator[None]:
         yield
 
 
+def without_ligatures(figure: Any) -> None:
+    """Every letter as its own glyph: a ligature makes a PDF embed its font a second time."""
+    from matplotlib.text import Text
+
+    if hasattr(Text, "set_fontfeatures"):
+        for text in figure.findobj(Text):
+            text.set_fontfeatures(("-liga",))
+
+
 def legend_rows(entries: int) -> int:
     """Lines that a legend of so many entries takes."""
     return -(-entries // LEGEND_COLUMNS)
 
 
+def row_names(
+    axes: Any,
+    names: Sequence[Sequence[str]],
+    *,
+    low: float,
+    size: float,
+    colours: Sequence[str] = (),
+    bold: Sequence[bool] = (),
+) -> None:
+    """Names, of one or several lines, at the left of the rows of a bar chart."""
+    axes.set_yticks(range(len(names)), labels=[""] * len(names))
+    axes.set_ylim(low, len(names) - 0.35)
+    axes.tick_params(length=0)
+    for row, lines in enumerate(names):
+        for depth, line in enumerate(lines):
+            axes.annotate(
+                line,
+                xy=(0, row),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(-5, ((len(lines) - 1) / 2 - depth) * size * 1.2),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=size,
+                color=colours[row] if colours else INK,
+                fontweight="bold" if bold and bold[row] else "normal",
+            )
+
+
 def arm_rows(axes: Any, plan: Plan, arms: Sequence[Arm], *, low: float) -> None:
     """Names the rows of a bar chart by arm, in the colour of its kind."""
     limit = left_room_points(axes)
-    axes.set_yticks(range(len(arms)))
-    labels = axes.set_yticklabels(
-        ["\n".join(wrapped(arm.label, limit, 7.5, bold=True, lines=2)) for arm in arms], fontsize=7.5
+    row_names(
+        axes,
+        [wrapped(arm.label, limit, 7.5, bold=True, lines=2) for arm in arms],
+        low=low,
+        size=7.5,
+        colours=[KIND_COLOURS[arm.kind] for arm in arms],
+        bold=[arm.id == plan.verdict.arm for arm in arms],
     )
-    for label, arm in zip(labels, arms, strict=True):
-        label.set_color(KIND_COLOURS[arm.kind])
-        label.set_fontweight("bold" if arm.id == plan.verdict.arm else "normal")
-    axes.set_ylim(low, len(arms) - 0.35)
-    axes.tick_params(length=0)
 
 
 def legend_above(axes: Any, entries: int) -> None:

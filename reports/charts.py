@@ -14,6 +14,7 @@ from reports.axes import (
     legend_above,
     money_axis,
     right_room_points,
+    row_names,
     whole_ticks,
 )
 from reports.style import ALERT, FALL, GROUP_COLOURS, INK, KIND_COLOURS, RISE, quantity
@@ -192,15 +193,9 @@ def tornado(axes: Any, plan: Plan, rows: Sequence[Sensitivity]) -> None:
                 )
     axes.axvline(base, color=INK, linewidth=0.8)
     axes.axvline(0, color=ALERT, linewidth=1.0, linestyle="--")
-    axes.set_yticks(range(len(shown)))
     limit = left_room_points(axes)
-    axes.set_yticklabels(
-        ["\n".join(wrapped(f"{item.label} ({item.unit})", limit, 7, lines=2)) for item in shown],
-        fontsize=7,
-        color=INK,
-    )
-    axes.set_ylim(-0.6, len(shown) - 0.4)
-    axes.tick_params(length=0)
+    names = [wrapped(f"{item.label} ({item.unit})", limit, 7, lines=2) for item in shown]
+    row_names(axes, names, low=-0.6, size=7)
     axes.grid(axis="x")
     money_axis(axes.xaxis, logarithmic=False)
     axes.set_xlabel("cost of tuning less cost of its rival, USD. Line: base; dashes: both cost the same")

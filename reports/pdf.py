@@ -11,7 +11,7 @@ from estimator.result import Plan
 from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
 from reports import charts, findings, run_charts
-from reports.axes import drawing, kind_legend, legend_rows
+from reports.axes import drawing, kind_legend, legend_rows, without_ligatures
 from reports.sheet import A4_IN, FOOT, MARGIN, Column, Sheet
 from reports.style import SOFT, dollars, duration, gib, quantity, shortened, stamp
 from reports.text import fitted
@@ -54,6 +54,7 @@ def page(plan: Plan, number: int) -> Any:
     figure.subplots_adjust(left=MARGIN / sheet.width, right=1 - MARGIN / sheet.width)
     PAGES[number - 1](sheet, plan)
     _footer(sheet, plan, number)
+    without_ligatures(figure)
     return figure
 
 

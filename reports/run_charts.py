@@ -8,11 +8,12 @@ from typing import Any
 from estimator.numbers import GIB
 from estimator.result import TrainingOption
 from estimator.words import count, money, percent
-from reports.axes import height_points, left_room_points, legend_above
+from reports.axes import height_points, left_room_points, legend_above, row_names
 from reports.style import ALERT, FAINT, INK, PAPER, PART_COLOURS, SOFT, duration, gib
 from reports.text import fitted, wrapped
 
 SMALL_PART = 0.01
+ROWS_FROM = -0.62
 METHODS = {"full": "Full", "lora": "LoRA", "qlora": "QLoRA"}
 
 
@@ -25,6 +26,7 @@ def option_label(option: TrainingOption) -> str:
 def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
     """Memory per card of every training option by part, against what the card offers."""
     shown = list(listed)[::-1]
+    _option_rows(axes, shown)
     parts = merged_parts([option.memory_parts_bytes for option in shown], SMALL_PART)
     colours = _part_colours(list(shown[0].memory_parts_bytes), list(parts[0]))
     axes.set_xlim(0, max(max(option.limit_bytes, option.device_bytes) for option in shown) / GIB * 1.03)
@@ -61,13 +63,12 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
         axes.annotate(
             f"{held}, {gib(option.limit_bytes)} offered; fits: {option.fits}",
             xy=(0, row),
-            xytext=(2, -0.27 * _row_points(axes, len(shown)) - 4.5),
+            xytext=(2, -0.27 * _row_points(axes) - 4.5),
             textcoords="offset points",
             va="center",
             fontsize=7,
             color=ALERT if over else SOFT,
         )
-    _option_rows(axes, shown)
     axes.grid(axis="x")
     axes.set_xlabel("GiB per card at the peak; triangle: held with what the allocator keeps, stroke: offered")
     legend_above(axes, len(colours) + 1)
@@ -76,6 +77,7 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
 def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
     """Where the time of one optimizer step goes, as shares."""
     shown = list(listed)[::-1]
+    _option_rows(axes, shown)
     parts = merged_parts([option.step_parts_s for option in shown], SMALL_PART)
     colours = _part_colours(list(shown[0].step_parts_s), list(parts[0]))
     left = [0.0] * len(shown)
@@ -95,13 +97,12 @@ def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
             f"{option.step_s:.3g} s a step, {count(option.tokens_per_s_per_gpu)} tokens/s/GPU, MFU"
             f" {percent(option.mfu)}; whole run {duration(option.hours.base)}, {money(option.usd.base)}",
             xy=(0, row),
-            xytext=(2, -0.27 * _row_points(axes, len(shown)) - 4.5),
+            xytext=(2, -0.27 * _row_points(axes) - 4.5),
             textcoords="offset points",
             va="center",
             fontsize=7,
             color=SOFT,
         )
-    _option_rows(axes, shown)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: percent(value))
     axes.set_xlabel("share of the time of one optimizer step")
@@ -153,21 +154,13 @@ def _part_colours(every: Sequence[str], shown: Sequence[str]) -> dict[str, str]:
 
 def _option_rows(axes: Any, shown: Sequence[TrainingOption]) -> None:
     limit = left_room_points(axes)
-    axes.set_yticks(range(len(shown)))
-    axes.set_yticklabels(
-        [
-            "\n".join(
-                [*wrapped(option_label(option), limit, 7.5, lines=2), fitted(", ".join(option.roles), limit, 6.5)]
-            )
-            for option in shown
-        ],
-        fontsize=7.5,
-        color=INK,
-    )
-    axes.set_ylim(-0.62, len(shown) - 0.45)
-    axes.tick_params(length=0)
+    names = [
+        [*wrapped(option_label(option), limit, 7.5, lines=2), fitted(", ".join(option.roles), limit, 7.5)]
+        for option in shown
+    ]
+    row_names(axes, names, low=ROWS_FROM, size=7.5)
 
 
-def _row_points(axes: Any, rows: int) -> float:
-    low, high = -0.62, rows - 0.45
-    return height_points(axes) / (high - low)
+def _row_points(axes: Any) -> float:
+    low, high = axes.get_ylim()
+    return height_points(axes) / float(high - low)

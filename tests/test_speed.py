@@ -15,7 +15,7 @@ from estimator.assumptions import shipped
 from estimator.measured import read_runs
 from estimator.models import resolve_model
 from estimator.run import CHOICES, Run
-from estimator.speed import job_time, speed
+from estimator.speed import job_time, resource_fractions, speed
 from estimator.speed.constants import KERNEL_CLASS, Constants, family_row
 from estimator.speed.matmul import Counts, Unit, peak_flop_per_s, products_s
 from estimator.speed.pipeline import bubble_fraction
@@ -105,6 +105,7 @@ def test_parts_are_positive_and_sum_to_the_step(name: str) -> None:
     assert sum(answer.parts_s.values()) == answer.step_s
     assert isinstance(answer.tokens_per_s_per_gpu, float)
     assert 0.0 < answer.mfu <= answer.hfu < 1.0
+    assert sum(resource_fractions(parts_s=answer.parts_s).values()) == pytest.approx(1.0)
     assert answer.low_factor < 1.0 < answer.high_factor
 
 

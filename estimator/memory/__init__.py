@@ -1,4 +1,8 @@
-"""Peak memory of a training run per accelerator, by part and by moment."""
+"""Peak memory of a training run per accelerator, by part and by moment.
+
+Three answers: allocated (tensors), reserved (the allocator's pool, with its gaps) and device (the pool and the
+framework's context). What must fit is the tensors, the gaps that the allocator cannot close, and the context.
+"""
 
 from __future__ import annotations
 

@@ -86,10 +86,11 @@ def gathered(*, run: Run, tr: Traits, shape: Counts, state: States, constants: M
 def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
     """What is alive at each moment that can hold the peak, by part, bytes per accelerator.
 
-    load: weights as they arrive. loss: every saved activation with logits and loss. backward: the first layer
-    to turn, with its working set. end of backward: all gradients beside the last layer to turn. step: all
-    gradients and the optimizer's temporary. Gradients of earlier micro-batches stay through forward passes
-    when they accumulate. Source: derived.
+    load: weights as they arrive, one of them still unquantised. loss: every saved activation with logits and
+    loss. backward: the first layer to turn, with its working set. end of backward: all gradients beside the
+    last layer to turn. embedding gradient: the two gradients of a tied embedding are added. step: all gradients
+    and the optimizer's temporary. Gradients of earlier micro-batches stay through forward passes when they
+    accumulate. Source: derived.
     """
     architecture = run.architecture
     tr = traits(run)
@@ -142,7 +143,12 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
     spare = np.maximum(dequantized - acts.turn * 2.0 / 3.0, 0.0)
     one_layer = acts.saved / wide.layers
     return {
-        "load": fixed,
+        "load": {
+            "weights": state.weights,
+            "quantization_constants": state.quantization_constants,
+            "adapters": state.adapters,
+            "dequantization": dequantized,
+        },
         "loss": fixed
         | {
             "gradients": accumulated + ddp,

@@ -6,11 +6,12 @@ import csv
 
 import numpy as np
 
+from estimator.algebra import Value, ceil, maximum
 from estimator.errors import InputError
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array, Number
 
 
-def mean_requests_per_s(*, requests_per_month: Number) -> Number:
+def mean_requests_per_s(*, requests_per_month: Value) -> Value:
     """Mean arrival rate over a month of 730 hours.
 
     >>> mean_requests_per_s(requests_per_month=2_628_000.0)
@@ -21,33 +22,31 @@ def mean_requests_per_s(*, requests_per_month: Number) -> Number:
 
 def peak_replicas(
     *,
-    requests_per_s: Number,
-    peak_to_mean: Number,
-    requests_per_s_per_replica: Number,
-    slo_fraction: Number,
-    max_load_fraction: Number,
-    minimum_replicas: Number,
-) -> Number:
+    requests_per_s: Value,
+    peak_to_mean: Value,
+    requests_per_s_per_replica: Value,
+    slo_fraction: Value,
+    max_load_fraction: Value,
+    minimum_replicas: Value,
+) -> Value:
     """Replicas that carry the peak hour: max(N_min, ceil(rate x peak-to-mean / (mu x slo x load))).
 
     Args:
         requests_per_s: mean arrival rate.
         peak_to_mean: rate of the busiest hour over the mean.
-        requests_per_s_per_replica: mu, offline throughput of one replica at full load.
+        requests_per_s_per_replica: mu, offline throughput of one replica at full load, above 0.
         slo_fraction: part of mu that is left under the service's latency limit.
         max_load_fraction: load of a replica above which another is started.
         minimum_replicas: kept for availability whatever the load.
 
-    Infinite where a replica delivers nothing. Source: derived.
+    Takes numbers, arrays and spreadsheet cells. Source: derived.
 
-    >>> float(peak_replicas(requests_per_s=10.0, peak_to_mean=3.0, requests_per_s_per_replica=5.0,
-    ...                     slo_fraction=0.85, max_load_fraction=0.8, minimum_replicas=2.0))
+    >>> peak_replicas(requests_per_s=10.0, peak_to_mean=3.0, requests_per_s_per_replica=5.0,
+    ...                     slo_fraction=0.85, max_load_fraction=0.8, minimum_replicas=2.0)
     9.0
     """
-    usable = np.asarray(requests_per_s_per_replica * slo_fraction * max_load_fraction, dtype=np.float64)
-    demand = np.asarray(requests_per_s * peak_to_mean, dtype=np.float64)
-    needed = np.where(usable > 0.0, np.ceil(demand / np.where(usable > 0.0, usable, 1.0)), np.inf)
-    return np.maximum(minimum_replicas, needed)
+    usable = requests_per_s_per_replica * slo_fraction * max_load_fraction
+    return maximum(minimum_replicas, ceil(requests_per_s * peak_to_mean / usable))
 
 
 def day_night_profile(*, peak_to_mean: float, hours: int = 24) -> Array:

@@ -23,6 +23,15 @@ DATA_PARALLEL_EXPERTS = 8
 """Mixtures of more experts than this are served with data-parallel attention and spread experts."""
 
 
+DTYPE_ALIASES: Mapping[str, str] = {
+    "bf16": "fp16",
+    "nvfp4": "fp4",
+    "mxfp4": "fp4",
+    "w4a16": "int4",
+    "w8a16": "int8",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """One measured row and its prediction.
@@ -53,15 +62,15 @@ def calibration_rows() -> list[dict[str, str]]:
 def setup_of_row(row: Mapping[str, str]) -> ServingSetup:
     """The setup of one measured row.
 
-    Columns: model, gpu, tp, weights_dtype, engine, input_tokens, output_tokens, batch (empty: as many as memory
-    holds), date. GPUs beyond tp are further replicas. The cache has 8 bits where tensorrt-llm serves 8-bit or
-    4-bit weights, else 16. The tp ranks of a mixture of many experts hold its experts between them while each
-    attends to its own sequences.
+    Columns: model, gpu, gpus, tp, weights_dtype, engine, input_tokens, output_tokens, batch (empty: as many as
+    memory holds), date. GPUs beyond tp are further replicas; without a tp all are one. The cache has 8 bits
+    where tensorrt-llm serves 8-bit or 4-bit weights, else 16. The tp ranks of a mixture of many experts hold
+    its experts between them while each attends to its own sequences.
 
     Raises:
         InputError, UnknownNameError: a value that is not known or no number.
     """
-    engine, dtype = row["engine"], row["weights_dtype"]
+    engine, dtype = row["engine"], DTYPE_ALIASES.get(row["weights_dtype"], row["weights_dtype"])
     if engine == "vllm" and row.get("date", "") and row["date"] < VLLM_V1_DATE:
         engine = "vllm-0.6"
     for name, value, allowed in (
@@ -72,7 +81,7 @@ def setup_of_row(row: Mapping[str, str]) -> ServingSetup:
             raise UnknownNameError(name, value, allowed, where=row.get("id", "row"))
     kv: KvDtype = "fp8" if engine == "tensorrt-llm" and dtype in ("fp8", "fp4") else "fp16"
     architecture = resolve_model(row["model"]).architecture
-    ranks = _number(row, "tp")
+    ranks = _number(row, "tp" if row.get("tp") else "gpus")
     spread = architecture.experts > DATA_PARALLEL_EXPERTS
     return ServingSetup(
         architecture=architecture,

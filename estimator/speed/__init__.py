@@ -10,13 +10,14 @@ import numpy as np
 from estimator.flop import hardware_flop_per_token, model_flop_per_token
 from estimator.numbers import Number
 from estimator.run import Run
+from estimator.speed.bound import resource_fractions
 from estimator.speed.constants import Constants
 from estimator.speed.interval import throughput_factors
 from estimator.speed.job import job_time
 from estimator.speed.matmul import peak_flop_per_s
 from estimator.speed.step import step_parts_s
 
-__all__ = ["Speed", "job_time", "speed"]
+__all__ = ["Speed", "job_time", "resource_fractions", "speed"]
 
 
 @dataclass(frozen=True, kw_only=True)

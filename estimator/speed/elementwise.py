@@ -38,9 +38,8 @@ BACKWARD_PASSES = 2.0
 
 
 @cache
-def layer_bytes_per_token(architecture: Architecture, fused: int) -> tuple[float, float]:
-    """Bytes per token of one forward over all layers: on hidden-wide tensors, and on tensors that tensor
-    parallelism splits (heads, feed-forward).
+def forward_bytes_per_token(architecture: Architecture, fused: int) -> float:
+    """Bytes per token of one forward over all layers.
 
     Args:
         architecture: the model.
@@ -48,21 +47,16 @@ def layer_bytes_per_token(architecture: Architecture, fused: int) -> tuple[float
     """
     a = architecture
     norm = NORM_BYTES[fused] if a.norm == "rmsnorm" else LAYER_NORM_BYTES[fused]
-    whole = a.layers * a.hidden * (a.norms_per_layer * norm + 2.0 * RESIDUAL_BYTES[fused])
+    count = a.layers * a.hidden * (a.norms_per_layer * norm + 2.0 * RESIDUAL_BYTES[fused])
     heads = float(a.query_features + a.kv_features)
-    split = 0.0
     if not a.learned_positions:
-        split += a.attention_layers * heads * ROTARY_BYTES[fused]
+        count += a.attention_layers * heads * ROTARY_BYTES[fused]
     if a.qk_norm:
-        split += a.attention_layers * heads * norm
-    activation = GATED_BYTES[fused] if a.gated_mlp else PLAIN_BYTES[fused]
-    dense = a.layers - a.moe_layers
-    width = dense * a.intermediate + a.moe_layers * (
-        a.experts_per_token * a.expert_intermediate + a.shared_expert_intermediate
-    )
-    split += activation * width
-    whole += a.moe_layers * a.experts_per_token * a.hidden * PERMUTE_BYTES[fused]
-    return whole, split
+        count += a.attention_layers * heads * norm
+    routed = a.experts_per_token * a.expert_intermediate + a.shared_expert_intermediate
+    width = (a.layers - a.moe_layers) * a.intermediate + a.moe_layers * routed
+    count += width * (GATED_BYTES[fused] if a.gated_mlp else PLAIN_BYTES[fused])
+    return count + a.moe_layers * a.experts_per_token * a.hidden * PERMUTE_BYTES[fused]
 
 
 def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
@@ -70,17 +64,16 @@ def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
 
     bytes x (forward passes + 2 for backward) / (bandwidth x reached fraction); bytes lie between those of
     one kernel per operation and those of fused kernels by the stack's ``fusion_fraction``. Sequence
-    parallelism, always on beside tensor parallelism, divides the hidden-wide part too.
+    parallelism, always on beside tensor parallelism, divides the hidden-wide part too. Source: counts derived,
+    fractions fitted.
     """
     fused = constants.of_stack("fusion_fraction", run.stack)
     if run.architecture.family in BRINGS_FUSED_KERNELS:
         fused = max(fused, constants["fused_fusion_fraction"])
-    eager_whole, eager_split = layer_bytes_per_token(run.architecture, 0)
-    fused_whole, fused_split = layer_bytes_per_token(run.architecture, 1)
-    eager = eager_whole + eager_split
+    eager = forward_bytes_per_token(run.architecture, 0)
     if run.quantization and run.stack in UPCASTS_QUANTISED and run.sharding not in ("fsdp", "hsdp"):
         eager = eager * UPCAST_RATIO
-    per_token = eager + fused * (fused_whole + fused_split - eager)
+    per_token = eager + fused * (forward_bytes_per_token(run.architecture, 1) - eager)
     traffic = run.micro_batch_tokens * per_token / run.tp * (forward + BACKWARD_PASSES)
     return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
 

@@ -38,7 +38,7 @@ def power_fraction(*, run: Run, constants: Constants) -> Number:
 
     min(1, (board power / 16-bit peak) / (the family's reference))^exponent. Tensor cores at full load run
     into the power limit, and power grows faster than clock. Validity: cards of one family made in one
-    process. Source: derived; exponent fitted on the 500 W and 700 W versions of one part.
+    process. Source: derived; exponent fitted on one part at 500 W and 700 W and on cards of one chip.
     """
     card = run.accelerator
     watt_per_tflop = card.power_watt / (base_peak_flop_per_s(run=run) / 1e12)
@@ -47,18 +47,23 @@ def power_fraction(*, run: Run, constants: Constants) -> Number:
 
 
 def rate_flop_per_s(*, run: Run, constants: Constants, low_precision: bool) -> Number:
-    """FLOP/s of large matrix products in training.
+    """FLOP/s of large matrix products in training, in the compute dtype (``low_precision``) or in 16 bits.
 
     peak x ceiling measured for the family and number type x fraction of it that is sustained in training x
-    power_fraction.
+    power_fraction. A card without the narrow type works in 16 bits.
     """
     card = run.accelerator
-    kind = LOW_PRECISION.get(run.compute_dtype) if low_precision else None
-    peak = peak_flop_per_s(run=run) if kind else base_peak_flop_per_s(run=run)
-    name = kind or "bf16"
-    ceiling = constants.of_family(f"{name}_matmul_ceiling_fraction", card.family, card.power_watt)
-    sustained = constants.of_family(f"{name}_matmul_sustained_fraction", card.family, card.power_watt)
-    return peak * ceiling * sustained * power_fraction(run=run, constants=constants)
+    power = power_fraction(run=run, constants=constants)
+
+    def share(kind: str) -> Number:
+        ceiling = constants.of_family(f"{kind}_matmul_ceiling_fraction", card.family, card.power_watt)
+        return ceiling * constants.of_family(f"{kind}_matmul_sustained_fraction", card.family, card.power_watt)
+
+    wide = base_peak_flop_per_s(run=run) * share("bf16")
+    if not low_precision or run.compute_dtype not in LOW_PRECISION:
+        return wide * power
+    narrow = peak_flop_per_s(run=run) * share(LOW_PRECISION[run.compute_dtype])
+    return np.where(np.asarray(card.fp8_flop_per_s) > 0.0, narrow, wide) * power
 
 
 @dataclass(frozen=True, kw_only=True)
