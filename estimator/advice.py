@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from estimator.errors import InputError, UnknownNameError
 from estimator.result import Advice, Arm, BreakEven, ModelSummary, TrainingOption
 from estimator.scenario import Scenario, Workload
@@ -19,6 +21,12 @@ MANY_EPOCHS = 5
 FEW_EXPERIMENTS = 2
 OFTEN_MONTHS = 1.0
 LEADING_SHARE = 0.25
+DAYS_OF_A_RETRAIN = 7.0
+"""Facts that change as often as this outrun any retraining."""
+
+DAYS_PER_YEAR = 365.0
+FEW_TOKENS_PER_PARAMETER = 0.1
+"""Tokens seen per trainable parameter below which training mostly memorises."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,10 @@ def _always(facts: Facts) -> Words | None:
         "prompt_usd": money(hours * values["engineer_usd_per_hour"]),
         "risk_usd": money(facts.tuned.groups_usd["pilot"]),
     }
+
+
+def _tuned_exists(facts: Facts) -> Words | None:
+    return {} if facts.tuned else None
 
 
 def _rows_below_pilot(facts: Facts) -> Words | None:
@@ -185,6 +197,66 @@ def _labels_lead(facts: Facts) -> Words | None:
     return {"share": percent(share), "price": f"${facts.scenario.assumptions['label_usd_per_row']:.2f}"}
 
 
+def _needed_rows(facts: Facts) -> float | None:
+    """Rows that the task is said to need, or None where no task is named."""
+    values = facts.scenario.assumptions
+    return {
+        "": None,
+        "classification": values["rows_per_class"] * (facts.scenario.classes or 2),
+        "generation": values["rows_for_generation"],
+        "complex": values["rows_for_complex"],
+    }[facts.scenario.task]
+
+
+def _task_lacks_rows(facts: Facts) -> Words | None:
+    needed, rows = _needed_rows(facts), facts.scenario.assumptions["rows"]
+    if needed is None or rows >= needed:
+        return None
+    classes = f" of {facts.scenario.classes or 2} classes" if facts.scenario.task == "classification" else ""
+    return {"needed": count(needed), "task": f"{facts.scenario.task}{classes}", "rows": f"{rows:,.0f}"}
+
+
+def _task_has_rows(facts: Facts) -> Words | None:
+    needed, rows = _needed_rows(facts), facts.scenario.assumptions["rows"]
+    if needed is None or rows < needed:
+        return None
+    return {"needed": count(needed), "task": facts.scenario.task, "rows": f"{rows:,.0f}"}
+
+
+def _goal_is_facts(facts: Facts) -> Words | None:
+    return {} if facts.scenario.goal == "facts" else None
+
+
+def _data_changes_fast(facts: Facts) -> Words | None:
+    days = facts.scenario.data_changes_every_days
+    if days is None or days > DAYS_OF_A_RETRAIN or facts.tuned is None:
+        return None
+    one = sum(line.total_usd for line in facts.tuned.lines if line.timing == "retrain")
+    months = facts.scenario.assumptions["horizon_months"]
+    done = max(1.0, np.floor((months - 1) / facts.scenario.assumptions["retrain_every_months"]))
+    yearly = one / done * DAYS_PER_YEAR / days
+    return {"days": f"{days:g}", "yearly": money(yearly)}
+
+
+def _privacy(facts: Facts) -> Words | None:
+    return {} if facts.scenario.no_api else None
+
+
+def _overfitting(facts: Facts) -> Words | None:
+    option = facts.tuned.training if facts.tuned else None
+    values = facts.scenario.assumptions
+    if option is None:
+        return None
+    seen = values["rows"] * values["epochs"] * facts.workload.tokens_per_row
+    if seen >= FEW_TOKENS_PER_PARAMETER * option.trainable_parameters:
+        return None
+    return {
+        "parameters": count(option.trainable_parameters),
+        "tokens": count(seen),
+        "rank": f"{values['lora_rank']:g}",
+    }
+
+
 CONDITIONS: dict[str, Condition] = {
     "always": _always,
     "rows_below_pilot": _rows_below_pilot,
@@ -202,6 +274,13 @@ CONDITIONS: dict[str, Condition] = {
     "licence_limits": _licence_limits,
     "api_or_hosted_wins": _api_or_hosted_wins,
     "labels_lead": _labels_lead,
+    "task_lacks_rows": _task_lacks_rows,
+    "task_has_rows": _task_has_rows,
+    "goal_is_facts": _goal_is_facts,
+    "data_changes_fast": _data_changes_fast,
+    "privacy": _privacy,
+    "overfitting": _overfitting,
+    "tuned_exists": _tuned_exists,
 }
 
 

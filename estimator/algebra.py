@@ -98,6 +98,15 @@ def minimum(left: Value, right: Value) -> Value:
     return _plain(np.minimum(left, right))
 
 
+def exponential(value: Value) -> Value:
+    """e to the power of the value.
+
+    >>> exponential(0.0), exponential(Cell("x")).text
+    (1.0, 'EXP(x)')
+    """
+    return Cell(f"EXP({_text(value)})") if _is_cell(value) else _plain(np.exp(value))
+
+
 def less(left: Value, right: Value) -> Value:
     """1 where left < right, else 0."""
     if _is_cell(left, right):

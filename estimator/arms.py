@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -22,6 +23,9 @@ from pricing import ApiModel, api_model, api_models
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 STYLES = ("zero-shot", "few-shot", "retrieval")
+SPLIT = "split"
+STYLE_LABELS = {SPLIT: "smaller calls"}
+"""Words for a style where its name alone says too little."""
 BASELINE_TIERS = ("nano", "mid", "frontier")
 STORED_BYTES_PER_PARAMETER = DTYPE_BYTES["bf16"]
 
@@ -71,6 +75,22 @@ def self_hosted_arm(
         training=training,
         serving=choice.option,
         notes=("The adapter is merged before serving.",) if training.method != "full" else (),
+    )
+
+
+def served_otherwise(spec: ArmSpec, *, serving: str) -> ArmSpec:
+    """The same tuned model on shared replicas, or on serverless GPUs that scale to zero."""
+    label, note = {
+        "shared": ("shared replicas", "The adapter stays unmerged; other tasks pay the rest of the replicas."),
+        "scale-to-zero": ("scale to zero", "A request after a pause waits for a cold start, which is not priced."),
+    }[serving]
+    return replace(
+        spec,
+        id=f"{spec.id}:{serving}",
+        style=f"tuned, {serving}",
+        label=f"{spec.label.split(',')[0]}, {label}",
+        lines=partial(costs.self_hosted_lines, serving=serving),
+        notes=(note,),
     )
 
 
@@ -245,7 +265,7 @@ def baselines(*, scenario: Scenario, horizon_end: date) -> tuple[ApiModel, ...]:
     return tuple(found)
 
 
-def api_arms(*, model: ApiModel, horizon_end: date) -> tuple[ArmSpec, ...]:
+def api_arms(*, model: ApiModel, horizon_end: date, styles: Sequence[str]) -> tuple[ArmSpec, ...]:
     """One arm per prompting style."""
     notes = []
     if model.available_until is not None and model.available_until < horizon_end:
@@ -258,14 +278,14 @@ def api_arms(*, model: ApiModel, horizon_end: date) -> tuple[ArmSpec, ...]:
     return tuple(
         ArmSpec(
             id=f"api:{model.reference}:{style}",
-            label=f"{model.reference}, {style}",
+            label=f"{model.reference}, {STYLE_LABELS.get(style, style)}",
             kind="api",
             style=style,
             lines=partial(costs.api_lines, style=style),
             parameters=_token_prices(model),
             notes=tuple(notes),
         )
-        for style in STYLES
+        for style in styles
     )
 
 

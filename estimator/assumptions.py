@@ -102,6 +102,15 @@ class Assumptions(Mapping[str, float]):
             )
         return Assumptions(rows)
 
+    def replacing(self, row: Assumption) -> Assumptions:
+        """A copy with this row in place of the one of its name.
+
+        Raises:
+            UnknownNameError: no such assumption.
+        """
+        self.row(row.name)
+        return Assumptions({**self._rows, row.name: row})
+
 
 @cache
 def shipped() -> Assumptions:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from estimator.algebra import Value, ceil, less, maximum, minimum
+from estimator.algebra import Value, ceil, exponential, less, maximum, minimum
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.serving.traffic import mean_requests_per_s, peak_replicas
 
@@ -197,6 +197,56 @@ def self_serving_lines(x: Parameters) -> list[Line]:
     hours = (cards + x["staging_replicas"] * x["serving_gpus_per_replica"]) * HOURS_PER_MONTH
     return [
         _monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
+        *stored_versions_lines(x),
+    ]
+
+
+def shared_serving_lines(x: Parameters) -> list[Line]:
+    """A share of replicas that hold one base model and several teams' adapters, unmerged.
+
+    The floor is shared, the load is not; unmerged adapters slow a replica down.
+    """
+    usable = x["requests_per_s_per_replica"] * x["serving_speed_ratio"] * (1 - x["adapter_slowdown_fraction"])
+    peak = mean_requests_per_s(requests_per_month=x["requests_in_month"]) * x["peak_to_mean_ratio"]
+    held = maximum(
+        x["minimum_replicas"] / x["adapters_sharing"],
+        peak / (usable * x["slo_throughput_fraction"] * x["max_load_fraction"]),
+    )
+    price = (
+        x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
+    )
+    hours = held * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    return [
+        _monthly("serving", "share of the GPU-hours of replicas", "GPU-hour", hours, price),
+        *stored_versions_lines(x),
+    ]
+
+
+def scale_to_zero_lines(x: Parameters) -> list[Line]:
+    """Serverless GPUs: a replica is up while requests come, and for a while after the last.
+
+    Arrivals at random: the chance that a moment lies within the keep-alive time of a request is
+    1 - exp(-rate x keep-alive); above that the mean load decides. Start-up delays are not priced.
+    """
+    rate = mean_requests_per_s(requests_per_month=x["requests_in_month"])
+    up = 1 - exponential(0 - rate * SECONDS_PER_HOUR * x["keep_alive_hours"])
+    usable = (
+        x["requests_per_s_per_replica"]
+        * x["serving_speed_ratio"]
+        * x["slo_throughput_fraction"]
+        * x["max_load_fraction"]
+    )
+    hours = maximum(up, rate / usable) * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]
+    return [
+        _monthly("serving", "GPU-hours while up", "GPU-hour", hours, price * x["gpu_price_factor"]),
+        *stored_versions_lines(x),
+    ]
+
+
+def stored_versions_lines(x: Parameters) -> list[Line]:
+    """Weights and checkpoints in storage, and the hours to stand serving up."""
+    return [
         _monthly(
             "upkeep",
             "weights and checkpoints stored",
@@ -232,7 +282,10 @@ def tuning_people_lines(x: Parameters) -> list[Line]:
 
 
 def api_lines(x: Parameters, *, style: str) -> list[Line]:
-    """Prompting an API model: zero-shot, few-shot, or with retrieval."""
+    """Prompting an API model: zero-shot, few-shot, with retrieval, or split into several smaller calls.
+
+    A split request carries its instructions in every call, and its input and output in parts.
+    """
     static = x["input_tokens"] * x["static_input_fraction"]
     dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
     lines = [
@@ -249,6 +302,18 @@ def api_lines(x: Parameters, *, style: str) -> list[Line]:
     ]
     if style == "few-shot":
         static = static + x["few_shot_tokens"]
+    if style == "split":
+        static = static * x["calls_per_request"]
+        dynamic = dynamic * x["split_overlap_ratio"]
+        lines.append(
+            _once(
+                "people",
+                "splitting the task",
+                "hour",
+                x["prompt_engineering_hours"] * (x["calls_per_request"] - 1),
+                x["engineer_usd_per_hour"],
+            )
+        )
     if style == "retrieval":
         dynamic = dynamic + x["context_tokens"]
         lines += retrieval_lines(x)
@@ -275,7 +340,15 @@ def retrieval_lines(x: Parameters) -> list[Line]:
     ]
 
 
-def self_hosted_lines(x: Parameters) -> list[Line]:
+SERVING_LINES = {
+    "dedicated": self_serving_lines,
+    "shared": shared_serving_lines,
+    "scale-to-zero": scale_to_zero_lines,
+}
+"""Ways to serve a tuned model on rented GPUs."""
+
+
+def self_hosted_lines(x: Parameters, *, serving: str = "dedicated") -> list[Line]:
     """Tuning an open model on rented GPUs and serving it on rented GPUs."""
     return [
         *data_lines(x),
@@ -283,7 +356,7 @@ def self_hosted_lines(x: Parameters) -> list[Line]:
         release_evaluation(x, timing="once", group="evaluation"),
         *tuning_people_lines(x),
         *self_retrain_lines(x),
-        *self_serving_lines(x),
+        *SERVING_LINES[serving](x),
         *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),
     ]
 

@@ -10,12 +10,21 @@ import numpy as np
 
 from estimator.advice import Facts, advice
 from estimator.algebra import Value
-from estimator.arms import api_arms, baselines, ready_made_arm, self_hosted_arm, with_serving
+from estimator.arms import (
+    SPLIT,
+    STYLES,
+    api_arms,
+    baselines,
+    ready_made_arm,
+    self_hosted_arm,
+    served_otherwise,
+    with_serving,
+)
 from estimator.breakeven import Volumes
 from estimator.errors import NothingFitsError
 from estimator.hosted import hosted_arms
 from estimator.market import Market, market
-from estimator.models import ResolvedModel, resolve_model
+from estimator.models import ResolvedModel, models, resolve_model
 from estimator.numbers import GIB, HOURS_PER_MONTH
 from estimator.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
 from estimator.parameters import active_parameters, total_parameters
@@ -44,6 +53,8 @@ from pricing import OLD_AFTER_DAYS, age_days, offers, providers
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 """Loads at which the cheapest replica type is looked up for the break-even."""
 
+MS_PER_S = 1000.0
+
 TIE_FRACTION = 0.01
 """Costs closer than this are a tie."""
 
@@ -53,7 +64,7 @@ NOT_INCLUDED = (
     "the value or cost of a difference in quality: every option is taken to do the task equally well",
     "legal review, licences of data and tools, security audits",
     "network egress, and storage of the training data",
-    "autoscaling, scale-to-zero and replicas shared with other models",
+    "autoscaling by the hour (replicas are sized for the peak hour, or scale to zero)",
     "interruptions of spot instances (prices are on-demand unless --spot)",
     "vision and audio inputs",
 )
@@ -80,6 +91,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         NothingFitsError: no method fits any card that the scenario leaves.
     """
     model = resolve_model(scenario.model)
+    _check_licence(scenario, model)
     work = workload(scenario=scenario)
     sellers = market(scenario=scenario)
     found = search(scenario=scenario, architecture=model.architecture, workload=work, market=sellers)
@@ -88,6 +100,10 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     replica_types, ready_choices = _serving(scenario, model, sellers)
     tuned_choices = replica_types.by_gpu(requests_per_day=scenario.assumptions["requests_per_day"])
     specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choices)
+    if not specs:
+        raise NothingFitsError(
+            "nothing fits: " + "; ".join(f"{row.what}: {row.reason}" for row in ruled_out) + "."
+        )
     owned = _own(scenario, specs)
     by_id = {arm.id: arm for arm in owned.arms}
     tuned = _cheapest([arm for arm in owned.arms if arm.style == "tuned"])
@@ -141,6 +157,26 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     )
 
 
+def _check_licence(scenario: Scenario, model: ResolvedModel) -> None:
+    """Refuse a model whose licence forbids what the scenario needs.
+
+    Raises:
+        NothingFitsError: with models of about the same size whose licence allows it.
+    """
+    record = model.record
+    if not scenario.commercial or record is None or record.commercial_use != "no":
+        return
+    size = total_parameters(architecture=model.architecture)
+    alike = sorted(
+        (one for one in models().values() if one.commercial_use == "yes"),
+        key=lambda one: (abs(one.published_parameters - size), one.id),
+    )[:3]
+    raise NothingFitsError(
+        f"nothing fits: the licence of {record.id} ({record.license}) does not allow commercial use."
+        f" Of about its size and allowed: {', '.join(one.id for one in alike)}."
+    )
+
+
 # Serving and arms
 
 
@@ -157,6 +193,8 @@ def _serving(
             values=values,
             input_tokens=tokens,
             output_tokens=values["output_tokens"],
+            latency_s_per_token=None if scenario.latency_ms is None else scenario.latency_ms / MS_PER_S,
+            ttft_s=None if scenario.ttft_ms is None else scenario.ttft_ms / MS_PER_S,
         )
         for tokens in prompts
     )
@@ -180,21 +218,28 @@ def _specs(
     specs: list[ArmSpec] = []
     ruled_out: list[RuledOut] = []
     if tuned_choices:
-        specs += [
+        tuned = [
             self_hosted_arm(
                 training=option, choice=tuned_choices[0], architecture=model.architecture, workload=work
             )
             for option in found.options
             if "cheapest" in option.roles
         ]
+        specs += tuned
+        adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
+        if adapted:
+            specs.append(served_otherwise(adapted, serving="shared"))
+        specs.append(served_otherwise(adapted or tuned[0], serving="scale-to-zero"))
     else:
-        ruled_out.append(
-            RuledOut(
-                what="self-hosted serving", reason="no card or group of 8 cards in the price table holds the model"
-            )
-        )
+        within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
+        reason = f"no card, alone or eight together, holds the model{within}"
+        ruled_out.append(RuledOut(what="self-hosted serving", reason=reason))
     if ready_choices:
         specs.append(ready_made_arm(choice=ready_choices[0], architecture=model.architecture))
+    if scenario.no_api:
+        reason = "--no-api: nothing may leave for a vendor's model or service"
+        ruled_out.append(RuledOut(what="API models and hosted fine-tuning", reason=reason))
+        return specs, ruled_out
     hosted, dropped = hosted_arms(
         scenario=scenario,
         architecture=model.architecture,
@@ -207,8 +252,9 @@ def _specs(
         reason = "no service in the price table tunes and serves this model"
         ruled_out.append(RuledOut(what="hosted fine-tuning of this model", reason=reason))
     specs += hosted
-    for row in baselines(scenario=scenario, horizon_end=horizon_end):
-        specs += api_arms(model=row, horizon_end=horizon_end)
+    for place, row in enumerate(baselines(scenario=scenario, horizon_end=horizon_end)):
+        styles = STYLES if place else (*STYLES, SPLIT)
+        specs += api_arms(model=row, horizon_end=horizon_end, styles=styles)
     return specs, ruled_out
 
 
@@ -510,7 +556,7 @@ def _defaults(scenario: Scenario) -> tuple[str, ...]:
     return tuple(
         f"--{flag_name(name)} {row.base:g}"
         for name in WORKLOAD_FLAGS
-        if (row := scenario.assumptions.row(name)).status != "user"
+        if (row := scenario.assumptions.row(name)).status not in ("user", "computed")
     )
 
 

@@ -13,6 +13,8 @@ from estimator.errors import InputError
 from estimator.run import Attention, Loss, Method, Optimizer, Quantization, Recompute, Sharding, Stack
 
 Purchase = Literal["on-demand", "spot"]
+Task = Literal["", "classification", "generation", "complex"]
+Goal = Literal["form", "facts"]
 
 WORKLOAD_FLAGS = (
     "rows",
@@ -52,6 +54,12 @@ class Scenario:
         purchase: on-demand or spot prices.
         baselines: API models to compare with, as provider/model; empty for one per price tier.
         budget_usd, deadline_hours: limits of one production run's cost and time.
+        latency_ms, ttft_ms: limits of a self-hosted replica, per output token and to the first one.
+        no_api: nothing leaves for a vendor's model or service (privacy, regulation).
+        commercial: the model's licence must allow commercial use.
+        task, classes: what the rows teach, for the verdict on how many are enough.
+        goal: form (style, format, a narrow task) or facts (knowledge that the model lacks).
+        data_changes_every_days: how often the facts in question change; None for not said.
         as_of: the day whose prices hold.
         seed, draws: of the uncertainty.
         Others: as in ``Run``.
@@ -79,6 +87,14 @@ class Scenario:
     baselines: tuple[str, ...] = ()
     budget_usd: float | None = None
     deadline_hours: float | None = None
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+    no_api: bool = False
+    commercial: bool = False
+    task: Task = ""
+    classes: int | None = None
+    goal: Goal = "form"
+    data_changes_every_days: float | None = None
     as_of: date
     seed: int = 0
     draws: int = 1024

@@ -17,6 +17,8 @@ FORMATS: dict[str, dict[str, Any]] = {
     "note": {"italic": True, "font_color": SOFT},
     "head": {"bold": True, "bg_color": HEAD_FILL, "text_wrap": True, "valign": "top", "bottom": 1},
     "text": {},
+    "unit": {"indent": 1},
+    "right": {"align": "right", "font_color": SOFT},
     "wrap": {"text_wrap": True, "valign": "top"},
     "bold": {"bold": True},
     "section": {"bold": True, "font_color": INK, "top": 1},
@@ -30,6 +32,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "date": {"num_format": "yyyy-mm-dd"},
     "input": {"num_format": "#,##0.####", "bg_color": INPUT_FILL, "border": 1, "border_color": "#d9b95b"},
     "linked": {"num_format": "#,##0.####", "font_color": SOFT},
+    "pasted_whole": {"num_format": "#,##0", "font_color": SOFT},
     "pasted": {"num_format": "#,##0.00", "font_color": SOFT},
     "check": {"bold": True},
 }

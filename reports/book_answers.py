@@ -149,7 +149,8 @@ def write_break_even(book: Book) -> None:
             _number_or(book, sheet, row, column, value, "never")
         book.number(sheet, row, 4, item.never_probability, "share")
         _number_or(book, sheet, row, 5, item.always_above_per_day, "nowhere")
-        book.text(sheet, row, 6, ", ".join(f"{value:,.0f}" for value in item.crossings_per_day) or "none")
+        crossings = ", ".join(f"{value:,.0f}" for value in item.crossings_per_day) or "none"
+        book.text(sheet, row, 6, crossings, "unit")
         row += 1
     low, high = plan.break_evens[0].searched_per_day
     book.text(sheet, row, 0, f"Searched from {low:,.0f} to {high:,.0f} requests a day.", "note")
@@ -192,9 +193,9 @@ def _split(arm: Arm) -> tuple[float, float]:
 
 def _number_or(book: Book, sheet: Any, row: int, column: int, value: float | None, otherwise: str) -> None:
     if value is None:
-        book.text(sheet, row, column, otherwise)
+        book.text(sheet, row, column, otherwise, "right")
     else:
-        sheet.write_number(row, column, value, book.formats["pasted"])
+        book.number(sheet, row, column, value, "pasted_whole")
 
 
 def write_checks(book: Book, inputs: tuple[int, int]) -> None:

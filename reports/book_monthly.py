@@ -59,7 +59,7 @@ def write_assumptions(book: Book) -> tuple[int, int]:
         "Assumptions",
         "Assumptions",
         "Change a coloured cell and every total that depends on it moves. Grey values follow another cell.",
-        (52, 44, 14, 12, 12, 12, 18, 12, 70, 12),
+        (52, 44, 14, 12, 12, 12, 20, 12, 100, 12),
     )
     sheet.freeze_panes(4, 2)
     book.heads(sheet, 3, ASSUMPTION_HEADS)
@@ -113,7 +113,8 @@ def _assumption(book: Book, sheet: Any, row: int, item: Assumption, name: str, *
         book.number(sheet, row, VALUE_COLUMN, item.base, "input" if name else "linked")
     for column, value in ((3, item.low), (BASE_COLUMN, item.base), (5, item.high)):
         book.number(sheet, row, column, value)
-    for column, text in ((6, item.unit), (7, item.status), (8, item.source), (9, item.checked)):
+    book.text(sheet, row, 6, item.unit, "unit")
+    for column, text in ((7, item.status), (8, item.source), (9, item.checked)):
         book.text(sheet, row, column, text)
     if name:
         book.workbook.define_name(name, f"=Assumptions!${letter(VALUE_COLUMN)}${row + 1}")

@@ -29,7 +29,6 @@ _REPLACED: dict[float, str] = {
 }
 _TOKEN = re.compile(r"(?P<number>(?<![A-Za-z_0-9.])\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _CELL_LIKE = re.compile(r"[A-Za-z]{1,3}\d+|[rR]\d*(?:[cC]\d*)?|[cC]\d*")
-FUNCTIONS = {"ROUNDUP", "INT", "MAX", "MIN", "IF"}
 MONTH = "month"
 
 
@@ -46,8 +45,8 @@ def defined_name(name: str) -> str:
 
 
 def identifiers(formula: str) -> set[str]:
-    """The parameters and series that a formula reads."""
-    return {match["name"] for match in _TOKEN.finditer(formula) if match["name"]} - FUNCTIONS
+    """The parameters and series that a formula reads; what is written in capitals is a function."""
+    return {match["name"] for match in _TOKEN.finditer(formula) if match["name"] and not match["name"].isupper()}
 
 
 def series_formulas() -> dict[str, str]:
@@ -84,7 +83,7 @@ class Names:
             if match["number"]:
                 return _REPLACED.get(float(match["number"]), match["number"])
             name = match["name"]
-            if name in FUNCTIONS:
+            if name.isupper():
                 return name
             if name in series_rows:
                 return f"{column}${series_rows[name]}"

@@ -7,6 +7,8 @@ from datetime import datetime, time
 from estimator.numbers import GIB
 from reports.book import Book, letter
 
+LINE_POINTS = 15
+
 
 def write_prices(book: Book) -> None:
     """Every price that entered, with the day it was read."""
@@ -15,7 +17,7 @@ def write_prices(book: Book) -> None:
         "Prices used",
         "Prices used",
         "Pasted. Those that a cost line reads stand on the sheet Assumptions as inputs.",
-        (44, 24, 14, 22, 12, 12, 12, 80),
+        (60, 24, 14, 22, 12, 12, 14, 90),
     )
     book.text(sheet, 2, 0, "prices as of")
     day = datetime.combine(plan.scenario.as_of, time())
@@ -25,10 +27,10 @@ def write_prices(book: Book) -> None:
         book.text(sheet, row, 0, item.what)
         book.text(sheet, row, 1, item.provider)
         book.number(sheet, row, 2, item.usd)
-        book.text(sheet, row, 3, item.unit)
+        book.text(sheet, row, 3, item.unit, "unit")
         sheet.write_datetime(row, 4, datetime.combine(item.seen, time()), book.formats["date"])
         book.formula(sheet, row, 5, f"=C$3-E{row + 1}", float((plan.scenario.as_of - item.seen).days), "whole")
-        book.text(sheet, row, 6, item.status)
+        book.text(sheet, row, 6, item.status, "unit")
         book.text(sheet, row, 7, item.source)
     sheet.freeze_panes(4, 1)
 
@@ -40,7 +42,7 @@ def write_training(book: Book) -> None:
         "Training options",
         "Training options of one production run",
         "Pasted: the program searches them anew at every run. Memory per card, in GiB.",
-        (34, *([18] * max(len(options), 1))),
+        (34, *([25] * max(len(options), 1))),
     )
     if not options:
         book.text(sheet, 3, 0, "No training on rented cards in this plan.")
@@ -149,7 +151,8 @@ def write_sensitivity(book: Book) -> None:
 def write_not_included(book: Book) -> None:
     """What the numbers leave out, and what was considered and dropped."""
     plan = book.plan
-    sheet = book.sheet("Not included", "Not included, ruled out, and by default", "", (70, 100))
+    widths = (70, 100)
+    sheet = book.sheet("Not included", "Not included, ruled out, and by default", "", widths)
     row = 3
     for title, lines in (
         ("Not included", [(text, "") for text in plan.not_included]),
@@ -165,5 +168,8 @@ def write_not_included(book: Book) -> None:
         for left, right in lines:
             book.text(sheet, row, 0, left, "wrap")
             book.text(sheet, row, 1, right, "wrap")
+            deep = max(-(-len(text) // (width - 5)) for text, width in zip((left, right), widths, strict=True))
+            if deep > 1:
+                sheet.set_row(row, LINE_POINTS * deep)
             row += 1
         row += 1

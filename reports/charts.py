@@ -44,7 +44,7 @@ def cost_over_time(axes: Any, plan: Plan) -> None:
             range(months + 1),
             sums[arm.id],
             color=KIND_COLOURS[arm.kind],
-            linestyle=LINE_STYLES.get(arm.style, "-"),
+            linestyle=LINE_STYLES.get(arm.style, "-."),
             linewidth=2.8 if chosen else 1.3,
             solid_capstyle="round",
             zorder=4 if chosen else 3,

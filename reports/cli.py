@@ -29,27 +29,6 @@ BAD_INPUT, NOTHING_FITS, INTERRUPTED = 1, 3, 130
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
-WORKLOAD = {
-    "rows": "rows",
-    "tokens_per_row": "tokens_per_row",
-    "epochs": "epochs",
-    "seq_len": "seq_len",
-    "global_batch": "global_batch",
-    "lora_rank": "lora_rank",
-    "requests_per_day": "requests_per_day",
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "few_shot_tokens": "few_shot_tokens",
-    "context_tokens": "context_tokens",
-    "horizon_months": "horizon_months",
-    "retrain_every": "retrain_every_months",
-    "experiments": "experiments",
-}
-"""Flags of ``plan`` that set an assumption."""
-
-CATEGORIES = ("quantization", "recompute", "optimizer", "sharding", "stack", "loss")
-"""Flags of ``plan`` that fix a category of every run."""
-
 CELLS = (
     "method",
     "sharding",
@@ -93,13 +72,6 @@ def _clean_exit() -> Iterator[None]:
         sys.exit(BAD_INPUT)
 
 
-def _day(text: str | None) -> Any:
-    from pricing import newest_price_day
-    from reports.flags import parse_day
-
-    return parse_day(text, flag="--as-of") or newest_price_day()
-
-
 def _command_line() -> str:
     return shlex.join(["ftcost", *sys.argv[1:]])
 
@@ -108,29 +80,9 @@ def plan(**given: Any) -> None:
     """Plan it: recommendation, training options, months of cost, break-even, risk and advice."""
     from estimator.errors import NothingFitsError
     from estimator.planning import plan as work_out
-    from reports.flags import scenario
+    from reports.flags import scenario_of
 
-    asked = scenario(
-        model=given["model"],
-        workload={name: given[flag] for flag, name in WORKLOAD.items()},
-        settings=given["settings"],
-        methods=given["method"],
-        categories={name: given[name] for name in CATEGORIES},
-        gpus=given["gpu"],
-        gpu_count=given["gpus"],
-        micro_batch=given["micro_batch"],
-        lora_targets=given["lora_targets"],
-        spot=given["spot"],
-        budget_usd=given["budget"],
-        deadline_hours=given["deadline_hours"],
-        as_of=_day(given["as_of"]),
-        seed=given["seed"],
-        providers=given["provider"],
-        regions=given["region"],
-        marketplaces=given["marketplaces"],
-        packing=given["packing"],
-        baselines=given["baseline"],
-    )
+    asked = scenario_of(given)
     try:
         answer = work_out(asked, command=_command_line())
     except NothingFitsError as error:
@@ -185,7 +137,7 @@ def serve_plan(**given: Any) -> None:
     """Replicas for a load on every card that can hold the model, cheapest first."""
     from estimator.errors import NothingFitsError
     from estimator.models import resolve_model
-    from reports.flags import positive, serving_scenario
+    from reports.flags import positive, price_day, serving_scenario
     from reports.serve import serve_rows, show_serve_plan
 
     asked = serving_scenario(
@@ -197,7 +149,7 @@ def serve_plan(**given: Any) -> None:
         regions=given["region"],
         marketplaces=given["marketplaces"],
         spot=given["spot"],
-        as_of=_day(given["as_of"]),
+        as_of=price_day(given["as_of"]),
     )
     model = resolve_model(asked.model)
     try:
@@ -246,8 +198,9 @@ def gpus(text: str, as_json: bool) -> None:
 def prices(text: str, kind: str, as_of: str | None, as_json: bool) -> None:
     """Prices in force on a day: GPU offers, API models, hosted fine-tuning."""
     from reports.catalogues import show_prices
+    from reports.flags import price_day
 
-    show_prices(text, kind=kind, as_of=_day(as_of), as_json=as_json)
+    show_prices(text, kind=kind, as_of=price_day(as_of), as_json=as_json)
 
 
 def assumptions(text: str, as_json: bool) -> None:

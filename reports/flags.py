@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from estimator.assumptions import Assumptions, shipped
-from estimator.errors import InputError
-from estimator.run import Method, choice, lora_roles
+from estimator.derived import with_quality_floor, with_teacher
+from estimator.errors import InputError, UnknownNameError
+from estimator.run import choice, lora_roles
 from estimator.scenario import Scenario
+from pricing import newest_price_day
 
 MAX_GPUS = 65_536
 MAX_MICRO_BATCH = 65_536
 MAX_SEED = 2**32 - 1
+MAX_CLASSES = 1_000_000
+TASKS = ("classification", "generation", "complex")
+GOALS = ("form", "facts")
+
+WORKLOAD = {
+    "rows": "rows",
+    "tokens_per_row": "tokens_per_row",
+    "epochs": "epochs",
+    "seq_len": "seq_len",
+    "global_batch": "global_batch",
+    "lora_rank": "lora_rank",
+    "requests_per_day": "requests_per_day",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "few_shot_tokens": "few_shot_tokens",
+    "context_tokens": "context_tokens",
+    "horizon_months": "horizon_months",
+    "retrain_every": "retrain_every_months",
+    "experiments": "experiments",
+}
+"""Flags of ``plan`` that set an assumption."""
+
+CATEGORIES = ("quantization", "recompute", "optimizer", "sharding", "stack", "loss")
+"""Flags of ``plan`` that fix a category of every run."""
 
 
 def parse_day(text: str | None, *, flag: str) -> date | None:
@@ -29,6 +55,11 @@ def parse_day(text: str | None, *, flag: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise InputError(f"{flag} {text!r} is not a date. Write it as 2026-11-21.") from None
+
+
+def price_day(text: str | None) -> date:
+    """The day of --as-of, or of the newest price."""
+    return parse_day(text, flag="--as-of") or newest_price_day()
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, float]:
@@ -101,57 +132,79 @@ def serving_scenario(
     )
 
 
-def scenario(
-    *,
-    model: str,
-    workload: Mapping[str, float | None],
-    settings: Iterable[str],
-    methods: Iterable[str],
-    categories: Mapping[str, str | None],
-    gpus: Iterable[str],
-    gpu_count: int | None,
-    micro_batch: int | None,
-    lora_targets: str | None,
-    spot: bool,
-    budget_usd: float | None,
-    deadline_hours: float | None,
-    as_of: date,
-    seed: int,
-    **plain: Any,
-) -> Scenario:
-    """A checked scenario.
+def scenario_of(given: Mapping[str, Any]) -> Scenario:
+    """The scenario of the flags of ``ftcost plan``, checked.
 
     Args:
-        workload: workload assumptions by name; None where the flag was not given.
-        categories: fields of ``Run`` by name; None leaves the default or the search.
-        plain: fields of ``Scenario`` that need no check.
+        given: value of every flag by its name with underscores; None, False or empty where not given.
 
     Raises:
         InputError: with the flag, what is allowed and the closest names.
     """
-    chosen = {
-        name: choice(name, value, where=f"--{name.replace('_', '-')}")
-        for name, value in categories.items()
-        if value is not None
+    chosen: dict[str, Any] = {
+        name: choice(name, given[name], where=f"--{name.replace('_', '-')}")
+        for name in CATEGORIES
+        if given[name] is not None
     }
-    wanted: tuple[Any, ...] = tuple(choice("method", name, where="--method") for name in dict.fromkeys(methods))
-    every: tuple[Method, ...] = ("full", "lora", "qlora")
-    if lora_targets is not None:
-        plain["lora_targets"] = lora_roles(lora_targets, where="--lora-targets")
-    if not 0 <= seed <= MAX_SEED:
-        raise InputError(f"--seed {seed} is outside 0 to {MAX_SEED:,}.")
-    fields: dict[str, Any] = {**plain, **chosen}
-    return Scenario(
-        model=model,
-        assumptions=assumptions_with(workload, settings),
-        methods=wanted or every,
-        gpus=tuple(dict.fromkeys(gpus)),
-        gpu_count=whole(gpu_count, flag="--gpus", low=1, high=MAX_GPUS),
-        micro_batch=whole(micro_batch, flag="--micro-batch", low=1, high=MAX_MICRO_BATCH),
-        purchase="spot" if spot else "on-demand",
-        budget_usd=positive(budget_usd, flag="--budget"),
-        deadline_hours=positive(deadline_hours, flag="--deadline-hours"),
-        as_of=as_of,
-        seed=seed,
-        **fields,
+    if given["lora_targets"] is not None:
+        chosen["lora_targets"] = lora_roles(given["lora_targets"], where="--lora-targets")
+    methods: tuple[Any, ...] = tuple(
+        choice("method", name, where="--method") for name in dict.fromkeys(given["method"])
     )
+    if methods:
+        chosen["methods"] = methods
+    if not 0 <= given["seed"] <= MAX_SEED:
+        raise InputError(f"--seed {given['seed']} is outside 0 to {MAX_SEED:,}.")
+    if given["on_prem"] and given["provider"]:
+        raise InputError("--on-prem means bought hardware; drop --provider, or name --provider own without it.")
+    as_of = price_day(given["as_of"])
+    return Scenario(
+        model=given["model"],
+        assumptions=_assumptions(given, as_of),
+        gpus=tuple(dict.fromkeys(given["gpu"])),
+        gpu_count=whole(given["gpus"], flag="--gpus", low=1, high=MAX_GPUS),
+        micro_batch=whole(given["micro_batch"], flag="--micro-batch", low=1, high=MAX_MICRO_BATCH),
+        providers=("own",) if given["on_prem"] else tuple(given["provider"]),
+        regions=tuple(given["region"]),
+        marketplaces=given["marketplaces"],
+        purchase="spot" if given["spot"] else "on-demand",
+        packing=given["packing"],
+        baselines=tuple(given["baseline"]),
+        budget_usd=positive(given["budget"], flag="--budget"),
+        deadline_hours=positive(given["deadline_hours"], flag="--deadline-hours"),
+        latency_ms=positive(given["latency_ms"], flag="--latency-ms"),
+        ttft_ms=positive(given["ttft_ms"], flag="--ttft-ms"),
+        no_api=given["no_api"] or given["on_prem"],
+        commercial=_one_of(given["license"], ("commercial",), flag="--license") == "commercial",
+        task=_one_of(given["task"], TASKS, flag="--task"),  # type: ignore[arg-type]
+        classes=whole(given["classes"], flag="--classes", low=2, high=MAX_CLASSES),
+        goal=_one_of(given["goal"], GOALS, flag="--goal"),  # type: ignore[arg-type]
+        data_changes_every_days=positive(given["data_changes_every"], flag="--data-changes-every"),
+        as_of=as_of,
+        seed=given["seed"],
+        **chosen,
+    )
+
+
+def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
+    """The registry with workload flags, --set pairs, and what a teacher or a quality floor make of it."""
+    values = assumptions_with({name: given[flag] for flag, name in WORKLOAD.items()}, given["settings"])
+    floor = given["quality_floor"]
+    if floor is not None:
+        if given["retrain_every"] is not None:
+            raise InputError("--quality-floor sets the retrain interval; drop --retrain-every.")
+        if not 0 < floor < 1:
+            raise InputError(f"--quality-floor {floor:g} is outside 0 to 1. Write a share, such as 0.9.")
+        values = with_quality_floor(values, floor=floor)
+    if given["teacher"] is not None:
+        if values.row("label_usd_per_row").status == "user":
+            raise InputError("--teacher sets label_usd_per_row; drop it from --set.")
+        values = with_teacher(values, reference=given["teacher"], as_of=as_of)
+    return values
+
+
+def _one_of(value: str | None, allowed: Sequence[str], *, flag: str) -> str:
+    """The value if it is allowed; nothing where the flag was not given."""
+    if value is not None and value not in allowed:
+        raise UnknownNameError("value", value, allowed, where=flag)
+    return value or ""

@@ -26,7 +26,7 @@ class Picture:
 
     title: str
     subtitle: str
-    draw: Callable[[Any], None]
+    draw: Callable[[Any], object]
     chart_in: float
     left_in: float
     right_in: float
@@ -66,7 +66,7 @@ def memory(plan: Plan) -> Picture:
     return Picture(
         title=findings.training(plan),
         subtitle="Memory per card by part, at its peak in a step",
-        draw=lambda axes: run_charts.memory(axes, listed),
+        draw=lambda axes: run_charts.memory(axes, listed) if listed else axes.set_axis_off(),
         chart_in=max(1.6, 0.72 * len(listed) + 0.3),
         left_in=2.4,
         right_in=0.4,

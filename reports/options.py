@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 WORK, TRAIN, SERVE = "Workload", "Training", "Serving and baselines"
-MONEY, OUTPUT = "Money and time", "Output"
+MONEY, LIMITS, OUTPUT = "Money and time", "Limits and goals", "Output"
 
 
 class Flag(click.Option):
@@ -128,6 +128,19 @@ def plan_flags() -> Sequence[click.Parameter]:
         number("--experiments", assumption="experiments", panel=MONEY, help="Experiments per production run."),
         Flag("--budget", type=float, panel=MONEY, help="Most USD that one production run may cost."),
         Flag("--deadline-hours", type=float, panel=MONEY, help="Most hours that one production run may take."),
+        Flag("--latency-ms", type=float, panel=LIMITS, help="Most milliseconds per output token, self-hosted."),
+        Flag("--ttft-ms", type=float, panel=LIMITS, help="Most milliseconds to the first token, self-hosted."),
+        Flag("--no-api", is_flag=True, panel=LIMITS, help="No vendor's model or service may see the data."),
+        Flag("--on-prem", is_flag=True, panel=LIMITS, help="Bought hardware only; implies --no-api."),
+        Flag("--license", panel=LIMITS, help="commercial: the model's licence must allow commercial use."),
+        Flag("--task", panel=LIMITS, help="classification, generation or complex: how many rows are enough."),
+        Flag("--classes", type=int, panel=LIMITS, help="Classes of a classification task."),
+        Flag("--goal", default="form", panel=LIMITS, help="form or facts: what the rows teach. [form]"),
+        Flag("--data-changes-every", type=float, panel=LIMITS, help="Days between changes of the facts."),
+        Flag(
+            "--quality-floor", type=float, panel=MONEY, help="Retrain when quality falls to this share, e.g. 0.9."
+        ),
+        Flag("--teacher", panel=MONEY, help="API model (provider/model) that writes the rows in place of people."),
         settings(),
         as_of(),
         Flag("--seed", type=int, default=0, panel=MONEY, help="Seed of the uncertainty. [0]"),

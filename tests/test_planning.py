@@ -8,6 +8,7 @@ import pytest
 from estimator import Scenario, costs, plan
 from estimator.assumptions import shipped
 from estimator.breakeven import Volumes
+from estimator.derived import with_quality_floor, with_teacher
 from estimator.errors import InputError, NothingFitsError
 from estimator.market import billed_gpus, market
 from estimator.models import resolve_model
@@ -249,3 +250,47 @@ def test_break_even_agrees_with_a_worked_example_of_the_same_formulas() -> None:
         got = volumes.break_even(tuned=volumes.curve([tuned]), rival=volumes.curve([prompted]))
         assert got.lowest_per_day is not None
         assert got.lowest_per_day * 730 / 24 == pytest.approx(expected, rel=0.12)
+
+
+def test_without_apis_nothing_leaves_the_house() -> None:
+    private = plan(scenario(no_api=True))
+    assert {one.kind for one in private.arms} <= {"self-hosted", "ready-made"}
+    assert any("--no-api" in row.reason for row in private.ruled_out)
+    assert private.break_evens == ()
+
+
+def test_a_latency_limit_never_makes_serving_cheaper(answer: Plan) -> None:
+    swift = plan(scenario(latency_ms=15.0))
+    assert swift.serving_options[0].time_per_output_token_s <= 0.0151
+    assert swift.arm("self:lora").total_usd.base >= answer.arm("self:lora").total_usd.base
+    with pytest.raises(NothingFitsError, match="latency limits"):
+        plan(scenario(latency_ms=0.001, no_api=True))
+
+
+def test_a_licence_that_forbids_commerce_is_refused_with_others_of_the_size() -> None:
+    with pytest.raises(NothingFitsError, match="does not allow commercial use. Of about its size"):
+        plan(scenario(model="command-r", commercial=True))
+
+
+def test_a_quality_floor_sets_the_interval_and_a_teacher_the_price_of_a_row() -> None:
+    floored = with_quality_floor(shipped(), floor=0.85)
+    assert floored["retrain_every_months"] == pytest.approx(6.0)
+    row = with_teacher(shipped(), reference="openai/gpt-6-luna", as_of=DAY).row("label_usd_per_row")
+    # 198 answer tokens at $0.50 and 1,902 others at $0.10 a million, a quarter thrown away.
+    assert row.base == pytest.approx((198 * 0.5 + 1902 * 0.1) / 1e6 / 0.75)
+    assert row.low < row.base < row.high
+
+
+def test_advice_follows_the_task_and_the_goal() -> None:
+    told = plan(scenario(task="classification", classes=100, goal="facts", data_changes_every_days=1.0))
+    fired = {one.rule for one in told.advice}
+    assert {"task-lacks-rows", "facts", "changing-facts"} <= fired
+    assert "task-has-rows" not in fired
+
+
+def test_serving_modes_differ_only_in_serving(answer: Plan) -> None:
+    dedicated, shared, idle = (answer.arm(f"self:lora{mode}") for mode in ("", ":shared", ":scale-to-zero"))
+    for other in (shared, idle):
+        for group in ("data", "pilot", "training", "retrains", "people"):
+            assert other.groups_usd[group] == pytest.approx(dedicated.groups_usd[group])
+        assert other.groups_usd["serving"] < dedicated.groups_usd["serving"]

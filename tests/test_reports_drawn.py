@@ -7,7 +7,9 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,25 +17,38 @@ from typing import Any
 import pypdf
 import pytest
 
+from estimator.assumptions import shipped
+from estimator.planning import plan as answer
 from estimator.result import Plan
+from estimator.scenario import Scenario
 from reports import images, pdf
 from reports.axes import drawing
 from reports.style import stamp
 from reports.text import fitted, spread, width, wrapped
 from reports.write import REPORTS
-from tests.plan_example import default_specs, make_plan, self_hosted, serving_option, training_option, twelve_specs
+from tests.plan_example import make_plan, self_hosted, serving_option, training_option, twelve_specs
 
-PLANS = {
-    "default": default_specs,
-    "twelve": twelve_specs,
-    "one": lambda: (self_hosted(training_option("lora"), serving_option()),),
+
+def answered(model: str, **settings: float) -> Plan:
+    """A plan of the program itself."""
+    scenario = Scenario(model=model, as_of=date(2026, 11, 21), assumptions=shipped().setting(settings))
+    return answer(scenario, command=f"ftcost plan --model {model}")
+
+
+PLANS: dict[str, Callable[[], Plan]] = {
+    "example": make_plan,
+    "twelve ways": lambda: make_plan(twelve_specs()),
+    "one way": lambda: make_plan((self_hosted(training_option("lora"), serving_option()),)),
+    "tiny": lambda: answered("1b", rows=1000),
+    "huge": lambda: answered("405b", rows=1e6, requests_per_day=1e7),
+    "five years": lambda: answered("7b", horizon_months=60, retrain_every_months=0.1, requests_per_day=300_000),
 }
 PICTURES = (images.cost_over_time, images.options, images.memory)
 
 
 @pytest.fixture(scope="module", params=PLANS)
 def plan(request: pytest.FixtureRequest) -> Plan:
-    return make_plan(PLANS[request.param]())
+    return PLANS[request.param]()
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +171,25 @@ def test_no_text_of_a_page_is_clipped_or_covered(plan: Plan, number: int) -> Non
 def test_no_text_of_a_picture_is_clipped_or_covered(plan: Plan, picture: Any) -> None:
     with drawing():
         assert_readable(images.figure(plan, picture(plan)))
+
+
+def test_a_plan_without_training_still_makes_every_file(default_plan: Plan) -> None:
+    arms = tuple(arm for arm in default_plan.arms if arm.training is None)
+    bare = replace(
+        default_plan,
+        arms=arms,
+        training_options=(),
+        best_tuned="",
+        break_evens=(),
+        sensitivities=(),
+        prices=(),
+        not_included=(),
+        advice=(),
+        ruled_out=(),
+    )
+    text = pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](bare))).pages[3].extract_text()
+    assert "No training run on rented GPUs" in text
+    assert all(len(make(bare)) > 1000 for make in REPORTS.values())
 
 
 def test_a_user_s_drawing_settings_change_nothing(default_plan: Plan) -> None:

@@ -8,14 +8,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
 
+from estimator.assumptions import shipped
 from estimator.ownership import ArmSpec, base_lines
+from estimator.planning import plan as answer
 from estimator.result import Plan, RuledOut
+from estimator.scenario import Scenario
 from estimator.series import SERIES
 from reports.book_names import CONSTANTS, defined_name, identifiers, names_of
 from reports.workbook import SHEETS, budget_xlsx
@@ -267,3 +271,38 @@ def test_a_spreadsheet_engine_gives_what_the_program_gives(
         cached, computed = values[sheet][cell.coordinate].value, books["nothing"][sheet][cell.coordinate].value
         expected_value = pytest.approx(cached, rel=1e-9, abs=1e-9) if isinstance(cached, float | int) else cached
         assert computed == expected_value, f"{sheet}!{cell.coordinate}"
+
+
+def answered(**settings: float) -> Plan:
+    """A plan of the program itself."""
+    scenario = Scenario(model="7b", as_of=date(2026, 11, 21), assumptions=shipped().setting(settings))
+    return answer(scenario, command="ftcost plan --model 7b")
+
+
+SETTINGS: dict[str, dict[str, float]] = {
+    "plan": {},
+    "rows": {"rows": 11_000.0},
+    "requests": {"requests_per_day": 12_000.0},
+    "interval": {"retrain_every_months": 3.0},
+    "people": {"engineer_usd_per_hour": 80.0, "label_usd_per_row": 0.5},
+}
+
+
+@needs_engine
+def test_a_changed_workbook_gives_what_the_changed_plan_gives(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    plans = {name: answered(**settings) for name, settings in SETTINGS.items()}
+    content = budget_xlsx(plans["plan"])
+    paths = [with_inputs(content, settings, source / f"{name}.xlsx") for name, settings in SETTINGS.items()]
+    books = dict(zip(SETTINGS, recalculated(paths, out), strict=True))
+    before = {arm.id: arm for arm in plans["plan"].arms}
+    for name, plan in plans.items():
+        found = totals(books[name], plan)
+        alike = [arm for arm in plan.arms if arm.id in before and arm.parameters == before[arm.id].parameters]
+        assert len(alike) > len(plan.arms) / 2, name
+        assert any(arm.kind == "self-hosted" for arm in alike), name
+        for arm in alike:
+            assert found[arm.label] == pytest.approx(arm.total_usd.base, rel=1e-9), (name, arm.id)
+        assert books[name]["Checks"]["E5"].value is True, name
