@@ -149,12 +149,12 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
             checked=seen,
         ),
         own(
-            "padded_tokens_per_row",
-            "tokens processed per row",
-            workload.padded_tokens_per_row,
-            "token/row",
+            "processed_per_useful_token",
+            "tokens processed per useful token",
+            workload.processed_tokens / workload.useful_tokens,
+            "ratio",
             status="computed",
-            source="tokens per row with packing or padding waste",
+            source="packing or padding waste",
             checked=seen,
         ),
     )

@@ -36,7 +36,8 @@ class Line:
 
 def run_hours(x: Parameters, *, rows: Value, epochs: Value) -> Value:
     """GPU-group hours of one run: overhead + tokens / (tokens per second x GPUs)."""
-    tokens = rows * epochs * x["padded_tokens_per_row"]
+    kept = minimum(x["tokens_per_row"], x["seq_len"])
+    tokens = rows * epochs * kept * x["processed_per_useful_token"]
     rate = x["train_tokens_per_s_per_gpu"] * x["speed_ratio"] * x["train_gpus"]
     return x["run_overhead_hours"] + tokens / rate / SECONDS_PER_HOUR
 
@@ -377,7 +378,7 @@ def hosted_training_lines(x: Parameters) -> list[Line]:
     price = x["train_price"]
 
     def billed(rows: Value, runs: Value) -> Value:
-        tokens = rows * epochs * x["tokens_per_row"] / TOKENS_PER_MILLION
+        tokens = rows * epochs * minimum(x["tokens_per_row"], x["seq_len"]) / TOKENS_PER_MILLION
         return maximum(tokens, x["train_minimum_usd"] / maximum(price, 1e-9)) * runs
 
     pilot = billed(minimum(x["pilot_rows"], x["rows"]), 1)

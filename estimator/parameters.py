@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from estimator.architecture import Architecture, Linear
 from estimator.numbers import Number
@@ -128,6 +129,7 @@ class Adapter:
     active_copies: int
 
 
+@cache
 def adapters(*, architecture: Architecture, targets: tuple[str, ...]) -> tuple[Adapter, ...]:
     """The low-rank pairs that adapting these roles adds.
 

@@ -305,8 +305,7 @@ def _arm(
     spec: ArmSpec, values: Mapping[str, float], base: Totals, drawn: Totals, probability_cheapest: float
 ) -> Arm:
     lines = base_lines(spec=spec, values=values)
-    months = len(lines[0].usd)
-    monthly = tuple(sum(line.usd[month] for line in lines) for month in range(months))
+    monthly = tuple(np.sum([line.usd for line in lines], axis=0).tolist())
     groups = {group: sum(line.total_usd for line in lines if line.group == group) for group in GROUPS}
     requests = float(base_requests(values))
     return Arm(

@@ -126,7 +126,6 @@ class Workload:
         tokens_per_row: after cutting at the sequence length.
         useful_tokens: rows x epochs x tokens per row.
         processed_tokens: what the accelerators see, padding or packing waste included.
-        padded_tokens_per_row: processed over rows and epochs.
         mean_seq_len: tokens per sequence of an average micro-batch (memory is sized for the longest).
         optimizer_steps: of the whole run.
         truncated: rows are cut, because their mean exceeds the sequence length.
@@ -135,7 +134,6 @@ class Workload:
     tokens_per_row: float
     useful_tokens: float
     processed_tokens: float
-    padded_tokens_per_row: float
     mean_seq_len: float
     optimizer_steps: float
     truncated: bool
@@ -159,7 +157,6 @@ def workload(*, scenario: Scenario) -> Workload:
         tokens_per_row=kept,
         useful_tokens=passes * kept,
         processed_tokens=passes * padded,
-        padded_tokens_per_row=padded,
         mean_seq_len=mean_seq_len,
         optimizer_steps=max(passes * padded / (mean_seq_len * values["global_batch"]), 1.0),
         truncated=values["tokens_per_row"] > seq_len,

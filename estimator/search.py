@@ -123,6 +123,7 @@ def _blocks(
     scenario: Scenario, architecture: Architecture, workload: Workload, market: Market, method: Method
 ) -> Iterator[Block]:
     recomputes: Sequence[Recompute] = (scenario.recompute,) if scenario.recompute else ("none", "full")
+    hourly = {counts: market.cheapest(counts)[0] for _, counts in _shardings(scenario)}
     for has_bf16 in (True, False):
         indices = [
             index
@@ -132,7 +133,7 @@ def _blocks(
         if not indices:
             continue
         for sharding, counts in _shardings(scenario):
-            usd_per_hour = market.cheapest(counts)[0][indices]
+            usd_per_hour = hourly[counts][indices]
             for recompute in recomputes:
                 yield _block(
                     scenario,

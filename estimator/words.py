@@ -11,7 +11,7 @@ def money(usd: float) -> str:
     """
     if usd < 0:
         return f"-{money(-usd)}"
-    for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+    for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(usd) >= 0.9995 * size:
             return f"${usd / size:.3g}{suffix}"
     return f"${usd:.2f}" if 0 < abs(usd) < 10 else f"${usd:.0f}"

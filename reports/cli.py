@@ -5,11 +5,12 @@ Exit codes: 0 answer; 1 bad input or data; 2 wrong usage; 3 a valid question who
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ CELLS = (
 
 def main() -> None:
     """The entry point: runs the program and turns its errors into messages and exit codes."""
+    gc.disable()  # a run is short and keeps what it makes; looking for cycles would only cost time
     with _clean_exit():
         program.main(prog_name="ftcost")
 
@@ -73,7 +75,21 @@ def _clean_exit() -> Iterator[None]:
 
 
 def _command_line() -> str:
-    return shlex.join(["ftcost", *sys.argv[1:]])
+    """What was asked, for the stamp of the reports: where they go is left out, so that they stay alike."""
+    words = iter(sys.argv[1:])
+    kept = [word for word in words if not (word.startswith("--out=") or (word == "--out" and next(words, "")))]
+    return shlex.join(["ftcost", *kept])
+
+
+def _with_file(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The flags, with those of a scenario file where there is one."""
+    if given["file"] is not None:
+        from reports.scenario_file import with_file
+
+        return with_file(click.get_current_context())
+    if given["model"] is None:
+        raise click.UsageError("Missing option '--model' / '-m': or name a scenario file, see `ftcost init`.")
+    return given
 
 
 def plan(**given: Any) -> None:
@@ -82,7 +98,7 @@ def plan(**given: Any) -> None:
     from estimator.planning import plan as work_out
     from reports.flags import scenario_of
 
-    asked = scenario_of(given)
+    asked = scenario_of(_with_file(given))
     try:
         answer = work_out(asked, command=_command_line())
     except NothingFitsError as error:
@@ -101,6 +117,18 @@ def plan(**given: Any) -> None:
         from reports.terminal import show_plan
 
         show_plan(answer, Screen())
+
+
+def init(model: str | None) -> None:
+    """A scenario file with every key and its default: `ftcost init > plan.toml`, then `ftcost plan plan.toml`."""
+    from estimator.models import resolve_model
+    from reports.template import template
+
+    if model is None:
+        sys.stdout.write(template())
+        return
+    resolve_model(model)
+    sys.stdout.write(template(model=model))
 
 
 def estimate(**given: Any) -> None:
@@ -259,6 +287,7 @@ program = PanelGroup(
 
 PARAMETERS: dict[Any, Any] = {
     plan: options.plan_flags,
+    init: lambda: (options.model(required=False),),
     estimate: options.estimate_flags,
     serve_plan: options.serve_flags,
     validate: lambda: (

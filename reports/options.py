@@ -10,6 +10,7 @@ import click
 
 WORK, TRAIN, SERVE = "Workload", "Training", "Serving and baselines"
 MONEY, LIMITS, OUTPUT = "Money and time", "Limits and goals", "Output"
+SETTINGS_NAME = "settings"
 
 
 class Flag(click.Option):
@@ -17,12 +18,16 @@ class Flag(click.Option):
 
     Args:
         assumption: the registry row that the flag sets; its base is shown as the default.
+        example: a value as a scenario file writes it, for a flag without a default.
     """
 
-    def __init__(self, *names: str, panel: str, help: str, assumption: str = "", **more: Any) -> None:
+    def __init__(
+        self, *names: str, panel: str, help: str, assumption: str = "", example: str = "", **more: Any
+    ) -> None:
         super().__init__(names, help=help, **more)
         self.panel = panel
         self.assumption = assumption
+        self.example = example
 
 
 def number(*names: str, assumption: str, panel: str = WORK, help: str) -> Flag:
@@ -30,22 +35,27 @@ def number(*names: str, assumption: str, panel: str = WORK, help: str) -> Flag:
     return Flag(*names, type=float, panel=panel, help=help, assumption=assumption)
 
 
-def model() -> Flag:
-    """The model, required."""
+def model(*, required: bool = True) -> Flag:
+    """The model; where a scenario file may name it, not required."""
     text = "Size (7b), name, hub id, or the path of a Hugging Face config.json."
-    return Flag("--model", "-m", panel=WORK, help=text, required=True)
+    return Flag("--model", "-m", panel=WORK, help=text, example='"7b"', required=required)
+
+
+def scenario_file() -> click.Argument:
+    """A scenario file, whose values the flags override."""
+    return click.Argument(["file"], required=False, type=click.Path(path_type=Path), metavar="[PLAN.TOML]")
 
 
 def settings() -> Flag:
     """Any assumption by name."""
     text = "Any assumption, as name=value; repeatable. See `ftcost assumptions`."
-    return Flag("--set", "settings", panel=MONEY, help=text, multiple=True)
+    return Flag("--set", SETTINGS_NAME, panel=MONEY, help=text, multiple=True)
 
 
 def as_of() -> Flag:
     """The day of the prices."""
     text = "Day whose prices hold, YYYY-MM-DD. [the newest price]"
-    return Flag("--as-of", panel=MONEY, help=text)
+    return Flag("--as-of", panel=MONEY, help=text, example='"2026-11-09"')
 
 
 def as_json() -> Flag:
@@ -53,18 +63,21 @@ def as_json() -> Flag:
     return Flag("--json", "as_json", is_flag=True, panel=OUTPUT, help="JSON on stdout in place of tables.")
 
 
-def several(*names: str, panel: str, help: str) -> Flag:
+def several(*names: str, panel: str, help: str, example: str) -> Flag:
     """A flag that may be repeated."""
-    return Flag(*names, multiple=True, panel=panel, help=help)
+    return Flag(*names, multiple=True, panel=panel, help=help, example=example)
 
 
 def market_flags() -> Sequence[Flag]:
     """Where cards are rented, and how."""
     return (
         several(
-            "--provider", panel=TRAIN, help="Only these; repeatable. own: bought hardware. See `ftcost prices`."
+            "--provider",
+            panel=TRAIN,
+            help="Only these; repeatable. own: bought hardware. See `ftcost prices`.",
+            example='["runpod", "lambda"]',
         ),
-        several("--region", panel=TRAIN, help="Only these regions; repeatable."),
+        several("--region", panel=TRAIN, help="Only these regions; repeatable.", example='["us-east-1"]'),
         Flag(
             "--marketplaces/--no-marketplaces",
             default=False,
@@ -92,7 +105,8 @@ def traffic_flags() -> Sequence[Flag]:
 def plan_flags() -> Sequence[click.Parameter]:
     """Flags of ``ftcost plan``."""
     return (
-        model(),
+        scenario_file(),
+        model(required=False),
         number("--rows", "-r", assumption="rows", help="Rows of training data."),
         number("--tokens-per-row", assumption="tokens_per_row", help="Tokens per row, prompt and answer."),
         number("--epochs", assumption="epochs", help="Passes over the rows."),
@@ -103,44 +117,125 @@ def plan_flags() -> Sequence[click.Parameter]:
             panel=WORK,
             help="Fill sequences with several rows, or pad each. [packing]",
         ),
-        several("--method", panel=TRAIN, help="full, lora or qlora; repeatable. [all three]"),
-        several("--gpu", panel=TRAIN, help="Only these cards; repeatable. See `ftcost gpus`."),
-        Flag("--gpus", type=int, panel=TRAIN, help="Exactly this many cards. [1 to 64]"),
+        several(
+            "--method",
+            panel=TRAIN,
+            help="full, lora or qlora; repeatable. [all three]",
+            example='["lora", "qlora"]',
+        ),
+        several(
+            "--gpu",
+            panel=TRAIN,
+            help="Only these cards; repeatable. See `ftcost gpus`.",
+            example='["h100-80gb-sxm", "l40s"]',
+        ),
+        Flag("--gpus", type=int, panel=TRAIN, help="Exactly this many cards. [1 to 64]", example="8"),
         *market_flags(),
         number("--lora-rank", assumption="lora_rank", panel=TRAIN, help="Rank of the adapters."),
-        Flag("--lora-targets", panel=TRAIN, help='"q k v o gate up down head", attention or all. [all]'),
-        Flag("--quantization", panel=TRAIN, help="Of the frozen base under qlora. [nf4-double]"),
-        Flag("--micro-batch", type=int, panel=TRAIN, help="Sequences per GPU and micro-step. [searched]"),
+        Flag(
+            "--lora-targets",
+            panel=TRAIN,
+            help='"q k v o gate up down head", attention or all. [all]',
+            example='"q k v o gate up down"',
+        ),
+        Flag(
+            "--quantization",
+            panel=TRAIN,
+            help="Of the frozen base under qlora. [nf4-double]",
+            example='"nf4-double"',
+        ),
+        Flag(
+            "--micro-batch",
+            type=int,
+            panel=TRAIN,
+            help="Sequences per GPU and micro-step. [searched]",
+            example="4",
+        ),
         number("--global-batch", assumption="global_batch", panel=TRAIN, help="Sequences per optimizer step."),
-        Flag("--recompute", panel=TRAIN, help="none, selective or full. [searched]"),
-        Flag("--optimizer", panel=TRAIN, help="adamw, adamw-fused, adamw-8bit, ... [adamw-fused]"),
-        Flag("--sharding", panel=TRAIN, help="none, ddp, zero1, zero2, fsdp, hsdp. [searched]"),
-        Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
-        Flag("--loss", panel=TRAIN, help="full, chunked or fused. [full]"),
+        Flag("--recompute", panel=TRAIN, help="none, selective or full. [searched]", example='"full"'),
+        Flag(
+            "--optimizer",
+            panel=TRAIN,
+            help="adamw, adamw-fused, adamw-8bit, ... [adamw-fused]",
+            example='"adamw-fused"',
+        ),
+        Flag("--sharding", panel=TRAIN, help="none, ddp, zero1, zero2, fsdp, hsdp. [searched]", example='"fsdp"'),
+        Flag("--stack", panel=TRAIN, help="Training software. [hf]", example='"hf"'),
+        Flag("--loss", panel=TRAIN, help="full, chunked or fused. [full]", example='"full"'),
         *traffic_flags(),
         number(
             "--few-shot-tokens", assumption="few_shot_tokens", panel=SERVE, help="Examples in a few-shot prompt."
         ),
         number("--context-tokens", assumption="context_tokens", panel=SERVE, help="Retrieved text per request."),
-        several("--baseline", panel=SERVE, help="API model as provider/model; repeatable. [three price tiers]"),
+        several(
+            "--baseline",
+            panel=SERVE,
+            help="API model as provider/model; repeatable. [three price tiers]",
+            example='["google/gemini-2.5-flash-lite"]',
+        ),
         number("--horizon-months", assumption="horizon_months", panel=MONEY, help="Months the plan looks ahead."),
         number("--retrain-every", assumption="retrain_every_months", panel=MONEY, help="Months between retrains."),
         number("--experiments", assumption="experiments", panel=MONEY, help="Experiments per production run."),
-        Flag("--budget", type=float, panel=MONEY, help="Most USD that one production run may cost."),
-        Flag("--deadline-hours", type=float, panel=MONEY, help="Most hours that one production run may take."),
-        Flag("--latency-ms", type=float, panel=LIMITS, help="Most milliseconds per output token, self-hosted."),
-        Flag("--ttft-ms", type=float, panel=LIMITS, help="Most milliseconds to the first token, self-hosted."),
+        Flag(
+            "--budget", type=float, panel=MONEY, help="Most USD that one production run may cost.", example="500"
+        ),
+        Flag(
+            "--deadline-hours",
+            type=float,
+            panel=MONEY,
+            help="Most hours that one production run may take.",
+            example="24",
+        ),
+        Flag(
+            "--latency-ms",
+            type=float,
+            panel=LIMITS,
+            help="Most milliseconds per output token, self-hosted.",
+            example="50",
+        ),
+        Flag(
+            "--ttft-ms",
+            type=float,
+            panel=LIMITS,
+            help="Most milliseconds to the first token, self-hosted.",
+            example="1000",
+        ),
         Flag("--no-api", is_flag=True, panel=LIMITS, help="No vendor's model or service may see the data."),
         Flag("--on-prem", is_flag=True, panel=LIMITS, help="Bought hardware only; implies --no-api."),
-        Flag("--license", panel=LIMITS, help="commercial: the model's licence must allow commercial use."),
-        Flag("--task", panel=LIMITS, help="classification, generation or complex: how many rows are enough."),
-        Flag("--classes", type=int, panel=LIMITS, help="Classes of a classification task."),
-        Flag("--goal", default="form", panel=LIMITS, help="form or facts: what the rows teach. [form]"),
-        Flag("--data-changes-every", type=float, panel=LIMITS, help="Days between changes of the facts."),
         Flag(
-            "--quality-floor", type=float, panel=MONEY, help="Retrain when quality falls to this share, e.g. 0.9."
+            "--license",
+            panel=LIMITS,
+            help="commercial: the model's licence must allow commercial use.",
+            example='"commercial"',
         ),
-        Flag("--teacher", panel=MONEY, help="API model (provider/model) that writes the rows in place of people."),
+        Flag(
+            "--task",
+            panel=LIMITS,
+            help="classification, generation or complex: how many rows are enough.",
+            example='"classification"',
+        ),
+        Flag("--classes", type=int, panel=LIMITS, help="Classes of a classification task.", example="10"),
+        Flag("--goal", default="form", panel=LIMITS, help="form or facts: what the rows teach. [form]"),
+        Flag(
+            "--data-changes-every",
+            type=float,
+            panel=LIMITS,
+            help="Days between changes of the facts.",
+            example="7",
+        ),
+        Flag(
+            "--quality-floor",
+            type=float,
+            panel=MONEY,
+            help="Retrain when quality falls to this share, e.g. 0.9.",
+            example="0.9",
+        ),
+        Flag(
+            "--teacher",
+            panel=MONEY,
+            help="API model (provider/model) that writes the rows in place of people.",
+            example='"openai/gpt-5.6-sol"',
+        ),
         settings(),
         as_of(),
         Flag("--seed", type=int, default=0, panel=MONEY, help="Seed of the uncertainty. [0]"),
@@ -204,9 +299,26 @@ def serve_flags() -> Sequence[click.Parameter]:
     return (
         model(),
         *traffic_flags(),
-        Flag("--latency-ms", type=float, panel=SERVE, help="Most milliseconds per output token. [no limit]"),
-        Flag("--ttft-ms", type=float, panel=SERVE, help="Most milliseconds to the first token. [no limit]"),
-        several("--gpu", panel=TRAIN, help="Only these cards; repeatable. See `ftcost gpus`."),
+        Flag(
+            "--latency-ms",
+            type=float,
+            panel=SERVE,
+            help="Most milliseconds per output token. [no limit]",
+            example="50",
+        ),
+        Flag(
+            "--ttft-ms",
+            type=float,
+            panel=SERVE,
+            help="Most milliseconds to the first token. [no limit]",
+            example="1000",
+        ),
+        several(
+            "--gpu",
+            panel=TRAIN,
+            help="Only these cards; repeatable. See `ftcost gpus`.",
+            example='["h100-80gb-sxm", "l40s"]',
+        ),
         *market_flags(),
         settings(),
         as_of(),

@@ -176,7 +176,7 @@ def self_hosted(
             own("train_gpus", option.gpus, "GPU"),
             own("train_gpus_billed", option.gpus_billed, "GPU"),
             own("train_usd_per_gpu_hour", option.usd_per_gpu_hour, "USD/GPU-hour", source=option.provider),
-            own("padded_tokens_per_row", 631.6, "token/row"),
+            own("processed_per_useful_token", 1.0526, "ratio"),
             _drawn_ratio("speed_ratio"),
             *serving_rows(serving, stored_gb=stored_gb),
         ),
