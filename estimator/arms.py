@@ -15,9 +15,9 @@ from estimator.numbers import GB
 from estimator.ownership import ArmSpec
 from estimator.parameters import total_parameters
 from estimator.result import TrainingOption
+from estimator.risk import model_error
 from estimator.run import DTYPE_BYTES
 from estimator.scenario import Scenario, Workload
-from estimator.search import speed_row
 from estimator.serving_search import ServingChoice
 from pricing import ApiModel, api_model, api_models
 
@@ -69,7 +69,7 @@ def self_hosted_arm(
         lines=costs.self_hosted_lines,
         parameters=(
             *_training_parameters(training, workload),
-            speed_row(training.speed_low_factor, training.speed_high_factor),
+            model_error("speed_ratio", (training.speed_low_factor, training.speed_high_factor)),
             *serving_parameters(choice, architecture),
         ),
         training=training,
@@ -177,7 +177,7 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             source=model,
             checked=seen,
         ),
-        serving_speed_row(choice.low_factor, choice.high_factor),
+        model_error("serving_speed_ratio", (choice.low_factor, choice.high_factor)),
         own(
             "serving_gpus_per_replica",
             "GPUs of a replica",
@@ -214,24 +214,6 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             source="parameters x 2 bytes",
             checked=seen,
         ),
-    )
-
-
-def serving_speed_row(low_factor: float, high_factor: float) -> Assumption:
-    """The spread of the serving model, as an assumption that can be drawn."""
-    return Assumption(
-        name="serving_speed_ratio",
-        label="serving speed over the model's estimate",
-        base=1.0,
-        low=min(low_factor, 1.0),
-        high=max(high_factor, 1.0),
-        unit="ratio",
-        status="fitted",
-        source="errors of the serving model on runs it had not seen",
-        checked="2026-11-21",
-        shape="lognormal",
-        minimum=0.01,
-        maximum=100.0,
     )
 
 

@@ -8,12 +8,13 @@ from datetime import date
 from estimator import costs
 from estimator.accelerators import accelerators
 from estimator.architecture import Architecture
-from estimator.arms import own, serving_speed_row, status_of
+from estimator.arms import own, status_of
 from estimator.assumptions import Assumption
 from estimator.models import ModelRecord
 from estimator.ownership import ArmSpec
 from estimator.parameters import total_parameters
 from estimator.result import RuledOut
+from estimator.risk import model_error
 from estimator.scenario import Scenario
 from estimator.serving import Serving, ServingSetup, serving
 from pricing import HostedOffer, hosted_finetuning
@@ -183,7 +184,7 @@ def endpoint_parameters(row: HostedOffer, tp: float, answer: Serving) -> tuple[A
             source=model,
             checked=seen,
         ),
-        serving_speed_row(float(answer.low_factor), float(answer.high_factor)),
+        model_error("serving_speed_ratio", (float(answer.low_factor), float(answer.high_factor))),
         own(
             "serving_gpus_per_replica",
             "GPUs of an endpoint",

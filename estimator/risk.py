@@ -106,6 +106,30 @@ def draw(rows: Iterable[Assumption], *, draws: int, seed: int) -> dict[str, Arra
     return values
 
 
+def model_error(name: str, factors: tuple[float, float]) -> Assumption:
+    """The spread of a physical model as an assumption that can be drawn.
+
+    Args:
+        name: speed_ratio (training) or serving_speed_ratio.
+        factors: P10 and P90 of true over predicted speed.
+    """
+    what = {"speed_ratio": "training", "serving_speed_ratio": "serving"}[name]
+    return Assumption(
+        name=name,
+        label=f"{what} speed over the model's estimate",
+        base=1.0,
+        low=min(factors[0], 1.0),
+        high=max(factors[1], 1.0),
+        unit="ratio",
+        status="fitted",
+        source=f"errors of the {what} model on runs it had not seen",
+        checked="2026-11-21",
+        shape="lognormal",
+        minimum=0.01,
+        maximum=100.0,
+    )
+
+
 def estimate(base: float, drawn: Array) -> Estimate:
     """Base value with the percentiles of the draws."""
     p10, p50, p90 = percentiles(drawn, (0.1, 0.5, 0.9))

@@ -19,7 +19,7 @@ from estimator.memory import fits_word, memory
 from estimator.numbers import SECONDS_PER_HOUR, Array
 from estimator.parameters import trainable_parameters
 from estimator.result import Estimate, TrainingOption
-from estimator.risk import draw, estimate
+from estimator.risk import draw, estimate, model_error
 from estimator.run import Method, Recompute, Run, Sharding
 from estimator.scenario import Scenario, Workload
 from estimator.speed import speed
@@ -308,7 +308,7 @@ def _option(
     hourly = float(usd[position, 0])
     train_hours = workload.processed_tokens / (float(going.tokens_per_s_per_gpu) * count) / SECONDS_PER_HOUR
     factors = float(going.low_factor), float(going.high_factor)
-    hours, dollars = _spread(scenario, train_hours, hourly, speed_row(*factors), shared)
+    hours, dollars = _spread(scenario, train_hours, hourly, model_error("speed_ratio", factors), shared)
     flop_per_token = float(micro_batch_matmul_flop(run=moving)) / (
         float(moving.micro_batch) * float(moving.seq_len)
     )
@@ -349,24 +349,6 @@ def _option(
         hours=hours,
         usd=dollars,
         flop=flop_per_token * workload.processed_tokens,
-    )
-
-
-def speed_row(low_factor: float, high_factor: float) -> Assumption:
-    """The spread of the speed model for one stack, as an assumption that can be drawn."""
-    return Assumption(
-        name="speed_ratio",
-        label="training speed over the model's estimate",
-        base=1.0,
-        low=min(low_factor, 1.0),
-        high=max(high_factor, 1.0),
-        unit="ratio",
-        status="fitted",
-        source="errors of the speed model on runs it had not seen, for this stack and family",
-        checked="2026-11-21",
-        shape="lognormal",
-        minimum=0.01,
-        maximum=100.0,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from estimator.numbers import GIB
-from estimator.planning import old_prices
+from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent
 from reports.screen import Column, Screen, numbers, words

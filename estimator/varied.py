@@ -1,0 +1,133 @@
+"""Plans against one input: where tuning and an API cost the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from estimator.errors import NothingFitsError
+from estimator.planning import plan
+from estimator.result import Arm, Plan
+from estimator.scenario import Scenario
+
+EQUAL_FRACTION = 1e-4
+"""Costs closer than this are equal: the search for a crossing ends."""
+
+NARROW_FRACTION = 1e-3
+"""A bracket narrower than this is a crossing: the costs jump there, as a replica is added."""
+
+MOST_STEPS = 40
+DRAWS = 2
+"""Draws while a crossing is searched, which is found at base values."""
+
+Saving = Callable[[float], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """Where the cheaper side changes; ``tuning_wins_above`` tells which side tuning wins."""
+
+    value: float
+    tuning_wins_above: bool
+
+
+def plan_or_none(scenario: Scenario, *, command: str = "") -> Plan | None:
+    """The plan, or None where nothing fits."""
+    try:
+        return plan(scenario, command=command)
+    except NothingFitsError:
+        return None
+
+
+def tuned_arm(answer: Plan) -> Arm | None:
+    """The best tuned arm of a plan."""
+    return next((arm for arm in answer.arms if arm.id == answer.best_tuned), None)
+
+
+def saving_usd(answer: Plan | None, rival: str) -> float | None:
+    """Cost of a rival less that of the best tuned arm at base values; None where one of them is missing."""
+    if answer is None:
+        return None
+    tuned = tuned_arm(answer)
+    other = next((arm for arm in answer.arms if arm.id == rival), None)
+    return other.total_usd.base - tuned.total_usd.base if tuned and other else None
+
+
+def crossings(
+    *,
+    scenario_at: Callable[[float], Scenario],
+    values: Sequence[float],
+    plans: Sequence[Plan | None],
+    rival: str,
+    logarithmic: bool,
+) -> tuple[Crossing, ...]:
+    """Every value at which the best tuned arm and a rival change places, to 0.1 %.
+
+    Two crossings between neighbouring values cancel and are missed. Source: derived.
+
+    Args:
+        scenario_at: the scenario at a value.
+        values, plans: where the costs are known already, ascending.
+        rival: id of the API arm.
+        logarithmic: search on the logarithm of the value.
+    """
+    found = []
+    known = [saving_usd(answer, rival) for answer in plans]
+
+    def saving(value: float) -> float:
+        scenario = replace(scenario_at(value), draws=DRAWS)
+        usd = saving_usd(plan_or_none(scenario), rival)
+        return math.nan if usd is None else usd
+
+    for place in range(1, len(values)):
+        before, after = known[place - 1], known[place]
+        if before is None or after is None or (before > 0) == (after > 0):
+            continue
+        tuned = [tuned_arm(answer) for answer in plans[place - 1 : place + 1] if answer]
+        usd = min(arm.total_usd.base for arm in tuned if arm)
+        value = root(
+            saving,
+            ends=(values[place - 1], values[place]),
+            at_ends=(before, after),
+            equal_usd=EQUAL_FRACTION * usd,
+            logarithmic=logarithmic,
+        )
+        found.append(Crossing(value=value, tuning_wins_above=after > 0))
+    return tuple(found)
+
+
+def root(
+    saving: Saving,
+    *,
+    ends: tuple[float, float],
+    at_ends: tuple[float, float],
+    equal_usd: float,
+    logarithmic: bool,
+) -> float:
+    """Where a function that changes its sign between two ends passes zero, or jumps past it.
+
+    Straight-line steps and halvings by turns: the first are quick on a curve, the second safe at a jump.
+
+    >>> round(root(lambda x: x * x - 4, ends=(1.0, 9.0), at_ends=(-3.0, 77.0), equal_usd=1e-9, logarithmic=False), 6)
+    2.0
+    """
+    to_scale, from_scale = (math.log, math.exp) if logarithmic else (float, float)
+    low, high = to_scale(ends[0]), to_scale(ends[1])
+    at_low, at_high = at_ends
+    narrow = NARROW_FRACTION if logarithmic else NARROW_FRACTION * max(abs(ends[0]), abs(ends[1]))
+    for step in range(MOST_STEPS):
+        straight = low + (high - low) * at_low / (at_low - at_high)
+        middle = straight if step % 2 == 0 else (low + high) / 2
+        here = saving(from_scale(middle))
+        if math.isnan(here):
+            break
+        if abs(here) <= equal_usd:
+            return from_scale(middle)
+        if (here > 0) == (at_low > 0):
+            low, at_low = middle, here
+        else:
+            high, at_high = middle, here
+        if high - low <= narrow:
+            break
+    return from_scale((low + high) / 2)

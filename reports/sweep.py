@@ -1,0 +1,143 @@
+"""``ftcost sweep``: a grid of flags and assumptions as one tidy CSV, a row per point and arm."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from estimator.errors import InputError, NothingFitsError
+from estimator.planning import plan
+from estimator.result import Arm, Plan
+from reports.files import check_directory, write_files
+from reports.flags import scenario_of
+from reports.scenario_file import Given
+from reports.vary import Axis, axis, counting, grid, written
+
+ENDING = ".csv"
+
+COLUMNS = (
+    "arm",
+    "label",
+    "kind",
+    "style",
+    "recommended",
+    "best_tuned",
+    "base_usd",
+    "p10_usd",
+    "p50_usd",
+    "p90_usd",
+    "usd_per_1000_requests",
+    "probability_cheapest",
+    "run_method",
+    "run_gpu",
+    "run_gpus",
+    "run_hours",
+    "run_usd",
+    "serving_gpu",
+    "serving_gpus",
+    "note",
+)
+"""Columns after those of the axes. ``note`` says why a point has no arms; costs are over the horizon."""
+
+
+def sweep_csv(given: Given, texts: Sequence[str]) -> bytes:
+    """The grid as CSV.
+
+    Args:
+        given: flags of ``ftcost plan``.
+        texts: of --vary.
+
+    Raises:
+        InputError: a point that cannot be asked; before any point is planned where a flag refuses the value.
+    """
+    axes = [axis(text) for text in texts]
+    points = grid(given, axes)
+    scenarios = [scenario_of(point.given) for point in points]
+    rows: list[Mapping[str, str]] = []
+    with counting(sys.stderr, len(points)) as tell:
+        for done, (point, scenario) in enumerate(zip(points, scenarios, strict=True)):
+            tell(done)
+            varied = {one.name: written(value) for one, value in zip(axes, point.values, strict=True)}
+            try:
+                rows += [varied | row for row in arm_rows(plan(scenario))]
+            except NothingFitsError as error:
+                rows.append(varied | {"note": " ".join(str(error).splitlines()[:2])})
+            except InputError as error:
+                place = ", ".join(f"{name} = {value}" for name, value in varied.items())
+                raise InputError(f"at {place}: {error}") from None
+    return csv_bytes(axes, rows)
+
+
+def arm_rows(answer: Plan) -> list[dict[str, str]]:
+    """A row per arm of a plan, cheapest first, without the columns of the axes."""
+    ordered = sorted(answer.arms, key=lambda arm: (arm.total_usd.base, arm.id))
+    return [_row(answer, arm) for arm in ordered]
+
+
+def _row(answer: Plan, arm: Arm) -> dict[str, str]:
+    total, run, serving = arm.total_usd, arm.training, arm.serving
+    row: dict[str, Any] = {
+        "arm": arm.id,
+        "label": arm.label,
+        "kind": arm.kind,
+        "style": arm.style,
+        "recommended": arm.id == answer.verdict.arm,
+        "best_tuned": arm.id == answer.best_tuned,
+        "base_usd": _cents(total.base),
+        "p10_usd": _cents(total.p10),
+        "p50_usd": _cents(total.p50),
+        "p90_usd": _cents(total.p90),
+        "usd_per_1000_requests": _digits(arm.usd_per_1000_requests),
+        "probability_cheapest": _digits(arm.probability_cheapest),
+    }
+    if run:
+        row |= {
+            "run_method": run.method,
+            "run_gpu": run.gpu,
+            "run_gpus": run.gpus,
+            "run_hours": _digits(run.hours.base),
+            "run_usd": _digits(run.usd.base),
+        }
+    if serving:
+        row |= {"serving_gpu": serving.gpu, "serving_gpus": serving.replicas * serving.gpus_per_replica}
+    return {name: written(value) for name, value in row.items()}
+
+
+def _cents(usd: float) -> float:
+    return round(usd, 2)
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def csv_bytes(axes: Sequence[Axis], rows: Iterable[Mapping[str, str]]) -> bytes:
+    """The rows as CSV in UTF-8, the axes first."""
+    stream = io.StringIO()
+    names = [one.name for one in axes]
+    writer = csv.DictWriter(stream, [*names, *COLUMNS], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode()
+
+
+def check_target(path: Path) -> None:
+    """Refuse a file that cannot be written, before anything is planned.
+
+    Raises:
+        InputError: another ending, or a directory.
+    """
+    if path.suffix.lower() != ENDING:
+        raise InputError(f"--out {path}: only {ENDING} files are written. Write --out {path.with_suffix(ENDING)}.")
+    if path.is_dir():
+        raise InputError(f"--out {path} is a directory. Name a {ENDING} file.")
+    check_directory(path.parent)
+
+
+def write_csv(path: Path, content: bytes) -> None:
+    """The file, whole or not at all."""
+    write_files(path.parent, {path.name: content})
