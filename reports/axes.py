@@ -8,16 +8,20 @@ from typing import Any
 
 from estimator.result import Arm, Plan
 from estimator.words import money
-from reports.style import FAINT, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT
+from reports.style import FAINT, GRID, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT
 from reports.text import width, wrapped
+from reports.theme import DARK, Theme
 
 LEGEND_COLUMNS = 5
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def drawing(theme: Theme = "light") -> Iterator[None]:
     """Settings of every figure: the library's own defaults, so that a user's settings change no report."""
     import matplotlib
+
+    def on(colour: str) -> str:
+        return colour if theme == "light" else DARK[colour]
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -27,18 +31,20 @@ def drawing() -> Iterator[None]:
                 "font.size": 8.0,
                 "text.parse_math": False,
                 "axes.unicode_minus": False,
-                "text.color": INK,
-                "axes.edgecolor": FAINT,
-                "axes.labelcolor": SOFT,
+                "text.color": on(INK),
+                "axes.edgecolor": on(FAINT),
+                "axes.labelcolor": on(SOFT),
                 "axes.spines.top": False,
                 "axes.spines.right": False,
                 "axes.axisbelow": True,
-                "xtick.color": SOFT,
-                "ytick.color": SOFT,
-                "grid.color": "#e4e7ec",
+                "xtick.color": on(SOFT),
+                "ytick.color": on(SOFT),
+                "grid.color": on(GRID),
                 "grid.linewidth": 0.6,
                 "pdf.fonttype": 42,
-                "figure.facecolor": PAPER,
+                "axes.facecolor": on(PAPER),
+                "svg.fonttype": "none",
+                "figure.facecolor": on(PAPER),
             }
         )
         yield

@@ -8,7 +8,11 @@ from typing import Any
 
 from estimator.result import Plan
 from reports.book_names import Names
+from reports.layout import Paper
 from reports.style import INK, SOFT
+
+PAPER_CODES: dict[Paper, int] = {"a4": 9, "letter": 1}
+"""Paper as the file format numbers it."""
 
 INPUT_FILL = "#fff2cc"
 HEAD_FILL = "#e4e7ec"
@@ -54,6 +58,7 @@ class Book:
     names: Names
     workbook: Any
     formats: dict[str, Any]
+    paper: Paper = "a4"
     sheets: dict[str, Any] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
     first_line: dict[str, int] = field(default_factory=dict)
@@ -78,7 +83,7 @@ class Book:
         sheet.write_string(1, 0, note, self.formats["note"])
         sheet.hide_gridlines(2)
         sheet.set_landscape()
-        sheet.set_paper(9)
+        sheet.set_paper(PAPER_CODES[self.paper])
         sheet.fit_to_pages(1, 0)
         sheet.set_footer(f"&L&8{stamp(self.plan).replace('&', '&&')}&R&8&A, &P / &N")
         return sheet

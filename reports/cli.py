@@ -81,33 +81,43 @@ def _command_line() -> str:
     return shlex.join(["ftcost", *kept])
 
 
-def _with_file(given: Mapping[str, Any]) -> Mapping[str, Any]:
+@contextmanager
+def _nothing_fits() -> Iterator[None]:
+    from estimator.errors import NothingFitsError
+
+    try:
+        yield
+    except NothingFitsError as error:
+        say(f"ftcost: {error}")
+        sys.exit(NOTHING_FITS)
+
+
+def _with_file(given: Mapping[str, Any], *, model_needed: bool = True) -> Mapping[str, Any]:
     """The flags, with those of a scenario file where there is one."""
     if given["file"] is not None:
         from reports.scenario_file import with_file
 
-        return with_file(click.get_current_context())
-    if given["model"] is None:
+        return with_file(click.get_current_context(), model_needed=model_needed)
+    if model_needed and given["model"] is None:
         raise click.UsageError("Missing option '--model' / '-m': or name a scenario file, see `ftcost init`.")
     return given
 
 
 def plan(**given: Any) -> None:
     """Plan it: recommendation, training options, months of cost, break-even, risk and advice."""
-    from estimator.errors import NothingFitsError
     from estimator.planning import plan as work_out
     from reports.flags import scenario_of
+    from reports.layout import layout_of
 
     asked = scenario_of(_with_file(given))
-    try:
+    layout = layout_of(given)
+    with _nothing_fits():
         answer = work_out(asked, command=_command_line())
-    except NothingFitsError as error:
-        say(f"ftcost: {error}")
-        sys.exit(NOTHING_FITS)
     if given["out"] is not None:
         from reports.write import write_reports
 
-        for path in write_reports(answer, given["out"], progress=say if sys.stderr.isatty() else None):
+        told = say if sys.stderr.isatty() else None
+        for path in write_reports(answer, given["out"], layout=layout, progress=told):
             say(f"wrote {path}")
     if given["as_json"]:
         from reports.plan_json import plan_json_text
@@ -129,6 +139,51 @@ def init(model: str | None) -> None:
         return
     resolve_model(model)
     sys.stdout.write(template(model=model))
+
+
+def compare(files: tuple[Path, ...], as_json: bool) -> None:
+    """Scenario files side by side: recommendation, costs, break-even, and the lines that differ."""
+    from reports import compare as comparison
+
+    with _nothing_fits():
+        found = comparison.compared(files)
+    if as_json:
+        sys.stdout.write(comparison.as_json(found))
+    else:
+        comparison.show(found, Screen())
+
+
+def breakeven(**given: Any) -> None:
+    """Cost of tuning and of every API model against one number, and where they cross."""
+    from reports import breakeven as curves
+    from reports.files import check_directory, write_files
+
+    if given["out"] is not None:
+        check_directory(given["out"])
+    with _nothing_fits():
+        found = curves.curve(dict(_with_file(given)), given["vary"], command=_command_line())
+    if given["out"] is not None:
+        for path in write_files(given["out"], curves.files(found)):
+            say(f"wrote {path}")
+    if given["as_json"]:
+        sys.stdout.write(curves.as_json(found))
+    else:
+        curves.show(found, Screen())
+
+
+def sweep(**given: Any) -> None:
+    """A grid of flags and assumptions as one CSV, a row per point and option."""
+    from reports import sweep as grids
+
+    if given["out"] is not None:
+        grids.check_target(given["out"])
+    model_needed = not any(text.startswith("model=") for text in given["vary"])
+    content = grids.sweep_csv(dict(_with_file(given, model_needed=model_needed)), given["vary"])
+    if given["out"] is None:
+        sys.stdout.write(content.decode())
+    else:
+        grids.write_csv(given["out"], content)
+        say(f"wrote {given['out']}")
 
 
 def estimate(**given: Any) -> None:
@@ -163,7 +218,6 @@ def estimate(**given: Any) -> None:
 
 def serve_plan(**given: Any) -> None:
     """Replicas for a load on every card that can hold the model, cheapest first."""
-    from estimator.errors import NothingFitsError
     from estimator.models import resolve_model
     from reports.flags import positive, price_day, serving_scenario
     from reports.serve import serve_rows, show_serve_plan
@@ -180,16 +234,13 @@ def serve_plan(**given: Any) -> None:
         as_of=price_day(given["as_of"]),
     )
     model = resolve_model(asked.model)
-    try:
+    with _nothing_fits():
         rows = serve_rows(
             scenario=asked,
             architecture=model.architecture,
             latency_ms=positive(given["latency_ms"], flag="--latency-ms"),
             ttft_ms=positive(given["ttft_ms"], flag="--ttft-ms"),
         )
-    except NothingFitsError as error:
-        say(f"ftcost: {error}")
-        sys.exit(NOTHING_FITS)
     if given["as_json"]:
         print(json.dumps({"schema": 1, "model": model.architecture.id, "rows": rows}, indent=2))
     else:
@@ -288,6 +339,9 @@ program = PanelGroup(
 PARAMETERS: dict[Any, Any] = {
     plan: options.plan_flags,
     init: lambda: (options.model(required=False),),
+    compare: options.compare_flags,
+    breakeven: options.breakeven_flags,
+    sweep: options.sweep_flags,
     estimate: options.estimate_flags,
     serve_plan: options.serve_flags,
     validate: lambda: (

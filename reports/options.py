@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def market_flags() -> Sequence[Flag]:
             "--provider",
             panel=TRAIN,
             help="Only these; repeatable. own: bought hardware. See `ftcost prices`.",
-            example='["runpod", "lambda"]',
+            example='["runpod-secure", "lambda"]',
         ),
         several("--region", panel=TRAIN, help="Only these regions; repeatable.", example='["us-east-1"]'),
         Flag(
@@ -102,6 +103,7 @@ def traffic_flags() -> Sequence[Flag]:
     )
 
 
+@cache
 def plan_flags() -> Sequence[click.Parameter]:
     """Flags of ``ftcost plan``."""
     return (
@@ -244,9 +246,49 @@ def plan_flags() -> Sequence[click.Parameter]:
             "--out",
             type=click.Path(path_type=Path),
             panel=OUTPUT,
-            help="Folder for budget.pdf, budget.xlsx, charts and plan.json.",
+            help="Folder for report.html, budget.pdf, budget.xlsx, charts and plan.json.",
         ),
+        Flag("--charts", panel=OUTPUT, help="Formats of the chart files: png, svg or png,svg. [png]"),
+        Flag("--dpi", type=int, panel=OUTPUT, help="Pixels per inch of a PNG. [150]"),
+        Flag("--theme", panel=OUTPUT, help="light or dark: colours of the chart files. [light]"),
+        Flag("--paper", panel=OUTPUT, help="a4 or letter: size of the printed pages. [a4]"),
     )
+
+
+def compare_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost compare``."""
+    several = click.Argument(
+        ["files"], nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A.TOML B.TOML ..."
+    )
+    return (several, as_json())
+
+
+def breakeven_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost breakeven``: those of a plan, and what is varied."""
+    text = "NAME=LOW:HIGH[:POINTS], on a log scale from a factor of 10 on, or NAME=A,B,C; a flag or assumption."
+    folder = "Folder for breakeven.csv and breakeven.png."
+    return (
+        Flag("--vary", panel=WORK, required=True, help=f"{text} E.g. requests-per-day=1e3:1e7."),
+        *_asked_flags(),
+        as_json(),
+        Flag("--out", type=click.Path(path_type=Path), panel=OUTPUT, help=folder),
+    )
+
+
+def sweep_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost sweep``: those of a plan, and what is varied."""
+    text = "NAME=A,B,C or NAME=LOW:HIGH[:POINTS], on a log scale from a factor of 10 on; repeatable."
+    file = "CSV file to write. [stdout]"
+    return (
+        Flag("--vary", panel=WORK, required=True, multiple=True, help=text),
+        *_asked_flags(),
+        Flag("--out", type=click.Path(path_type=Path), panel=OUTPUT, help=file),
+    )
+
+
+def _asked_flags() -> list[click.Parameter]:
+    """Flags of a plan without those of its output."""
+    return [flag for flag in plan_flags() if not (isinstance(flag, Flag) and flag.panel == OUTPUT)]
 
 
 def estimate_flags() -> Sequence[click.Parameter]:

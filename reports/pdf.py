@@ -1,4 +1,4 @@
-"""The printed report: six A4 pages that can be read without the program."""
+"""The printed report: six pages, A4 or Letter, that can be read without the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
 from reports import charts, findings, run_charts
 from reports.axes import drawing, kind_legend, legend_rows, without_ligatures
-from reports.sheet import A4_IN, FOOT, MARGIN, Column, Sheet
+from reports.layout import PAPER_IN, Paper
+from reports.sheet import FOOT, MARGIN, Column, Sheet
 from reports.style import SOFT, dollars, duration, gib, quantity, shortened, stamp
 from reports.text import fitted
 
@@ -22,7 +23,7 @@ DRAWN_OPTIONS = 4
 PRICE_ROWS = 14
 
 
-def budget_pdf(plan: Plan) -> bytes:
+def budget_pdf(plan: Plan, *, paper: Paper = "a4") -> bytes:
     """The report as a PDF with embedded TrueType fonts; the same plan gives the same bytes."""
     from matplotlib.backends.backend_pdf import PdfPages
 
@@ -39,16 +40,16 @@ def budget_pdf(plan: Plan) -> bytes:
     }
     with drawing(), PdfPages(stream, metadata=metadata) as document:
         for number in range(1, len(PAGES) + 1):
-            document.savefig(page(plan, number))
+            document.savefig(page(plan, number, paper=paper))
     return stream.getvalue()
 
 
-def page(plan: Plan, number: int) -> Any:
+def page(plan: Plan, number: int, *, paper: Paper = "a4") -> Any:
     """One page as a figure; to be drawn within ``drawing()``."""
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=A4_IN)
+    figure = Figure(figsize=PAPER_IN[paper])
     FigureCanvasPdf(figure)
     sheet = Sheet(figure=figure)
     figure.subplots_adjust(left=MARGIN / sheet.width, right=1 - MARGIN / sheet.width)

@@ -9,7 +9,7 @@ from estimator.numbers import GIB
 from estimator.result import TrainingOption
 from estimator.words import count, money, percent
 from reports.axes import height_points, left_room_points, legend_above, row_names
-from reports.style import ALERT, FAINT, INK, PAPER, PART_COLOURS, SOFT, duration, gib
+from reports.style import ALERT, FAINT, INK, OTHER, PAPER, PART_COLOURS, SOFT, duration, gib
 from reports.text import fitted, wrapped
 
 SMALL_PART = 0.01
@@ -148,7 +148,7 @@ def _part_colours(every: Sequence[str], shown: Sequence[str]) -> dict[str, str]:
         start = every.index(name) if name in every else 0
         turns = (PART_COLOURS[(start + turn) % len(PART_COLOURS)] for turn in range(len(PART_COLOURS)))
         free = (colour for colour in turns if colour not in found.values())
-        found[name] = "#dddddd" if name == "other" else next(free, PART_COLOURS[start % len(PART_COLOURS)])
+        found[name] = OTHER if name == "other" else next(free, PART_COLOURS[start % len(PART_COLOURS)])
     return found
 
 

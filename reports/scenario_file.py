@@ -48,7 +48,7 @@ def planned_as(path: Path) -> Given:
     return with_file(click.Command("plan", params=list(plan_flags())).make_context("plan", [str(path)]))
 
 
-def with_file(context: click.Context) -> Given:
+def with_file(context: click.Context, *, model_needed: bool = True) -> Given:
     """The flags of a command with those of its scenario file, where the command line does not give them.
 
     Raises:
@@ -61,13 +61,13 @@ def with_file(context: click.Context) -> Given:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     given = overlaid(overlaid(context.params, read(path)), typed)
-    if given["model"] is None:
+    if model_needed and given["model"] is None:
         raise InputError(f'{path} names no model. Add a line such as model = "7b", or give --model.')
     return given
 
 
 def overlaid(given: Mapping[str, Any], changes: Mapping[str, Any]) -> Given:
-    """The flags with others in their place; an assumption keeps its last value, whether by its flag or by --set."""
+    """The flags with others in their place; an assumption keeps its last value, by its flag or by --set."""
     own = {flag.assumption: name for name, flag in file_flags(plan_flags()).items() if flag.assumption}
     newly_set = {_setting_name(text) for text in changes.get(SETTINGS_NAME, ())}
     replaced = newly_set | {assumption for assumption, name in own.items() if name in changes}
@@ -130,7 +130,9 @@ def _settings(path: Path, table: Any, lines: Mapping[tuple[str, str], int], empt
     """The table [set] as ``name=value`` texts."""
     first = lines.get(("", SET_TABLE), 1)
     if not isinstance(table, dict):
-        raise InputError(f"{path}, line {first}: {SET_TABLE} is not a table. Write [{SET_TABLE}], then name = number.")
+        raise InputError(
+            f"{path}, line {first}: {SET_TABLE} is not a table. Write [{SET_TABLE}], then name = number."
+        )
     texts = []
     for name, value in table.items():
         where = f"{path}, line {lines.get((SET_TABLE, name), first)}"
@@ -181,12 +183,14 @@ def _example(flag: Flag) -> str:
 
 def _shown(value: Any) -> str:
     """A value as TOML writes it, shortened."""
-    text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+    text = (
+        str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+    )
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Line of every table and key: the parser itself tells none. Tables count as keys of the table "" above them."""
+    """Line of every key by (table, key): the parser tells none. A table is itself a key of the table ""."""
     found: dict[tuple[str, str], int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):

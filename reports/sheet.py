@@ -9,7 +9,6 @@ from typing import Any
 from reports.style import FAINT, INK, SOFT, WASH
 from reports.text import wrapped
 
-A4_IN = (8.27, 11.69)
 MARGIN = 46.0
 FOOT = 50.0
 LEADING = 1.38

@@ -10,6 +10,8 @@ SOFT = "#5b6472"
 FAINT = "#c9ced6"
 PAPER = "#ffffff"
 WASH = "#f3f5f8"
+GRID = "#e4e7ec"
+OTHER = "#dddddd"
 ALERT = "#a50026"
 
 KIND_COLOURS: dict[ArmKind, str] = {

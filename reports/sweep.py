@@ -12,10 +12,11 @@ from typing import Any
 from estimator.errors import InputError, NothingFitsError
 from estimator.planning import plan
 from estimator.result import Arm, Plan
+from estimator.scenario import Scenario
 from reports.files import check_directory, write_files
 from reports.flags import scenario_of
 from reports.scenario_file import Given
-from reports.vary import Axis, axis, counting, grid, written
+from reports.vary import Axis, Point, axis, counting, grid, written
 
 ENDING = ".csv"
 
@@ -57,19 +58,33 @@ def sweep_csv(given: Given, texts: Sequence[str]) -> bytes:
     axes = [axis(text) for text in texts]
     points = grid(given, axes)
     scenarios = [scenario_of(point.given) for point in points]
-    rows: list[Mapping[str, str]] = []
+    rows: dict[int, list[dict[str, str]]] = {}
     with counting(sys.stderr, len(points)) as tell:
-        for done, (point, scenario) in enumerate(zip(points, scenarios, strict=True)):
+        for done, place in enumerate(_names_first(axes, points)):
             tell(done)
-            varied = {one.name: written(value) for one, value in zip(axes, point.values, strict=True)}
-            try:
-                rows += [varied | row for row in arm_rows(plan(scenario))]
-            except NothingFitsError as error:
-                rows.append(varied | {"note": " ".join(str(error).splitlines()[:2])})
-            except InputError as error:
-                place = ", ".join(f"{name} = {value}" for name, value in varied.items())
-                raise InputError(f"at {place}: {error}") from None
-    return csv_bytes(axes, rows)
+            varied = {one.name: written(value) for one, value in zip(axes, points[place].values, strict=True)}
+            rows[place] = [varied | row for row in _planned(scenarios[place], varied)]
+    return csv_bytes(axes, [row for place in sorted(rows) for row in rows[place]])
+
+
+def _names_first(axes: Sequence[Axis], points: Sequence[Point]) -> list[int]:
+    """The order in which to plan: first the points that try one value each, so that a wrong name shows early."""
+
+    def tried(place: int) -> int:
+        return sum(value != one.values[0] for one, value in zip(axes, points[place].values, strict=True))
+
+    return sorted(range(len(points)), key=tried)
+
+
+def _planned(scenario: Scenario, varied: Mapping[str, str]) -> list[dict[str, str]]:
+    """The rows of a point, or one row that says why nothing fits there."""
+    try:
+        return arm_rows(plan(scenario))
+    except NothingFitsError as error:
+        return [{"note": " ".join(str(error).splitlines()[:2])}]
+    except InputError as error:
+        place = ", ".join(f"{name} = {value}" for name, value in varied.items())
+        raise InputError(f"at {place}: {error}") from None
 
 
 def arm_rows(answer: Plan) -> list[dict[str, str]]:

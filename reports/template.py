@@ -1,4 +1,4 @@
-"""``ftcost init``: a scenario file with every key, its meaning and its default, written from the flags themselves."""
+"""``ftcost init``: a scenario file with every key, its meaning and its default, written from the flags."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SET_EXAMPLES = (
 
 HEAD = (
     "A scenario of ftcost. `ftcost plan plan.toml` plans it; flags on the command line override it.",
-    "#key = value shows a default: take away the # and change the value. A number that is given counts as known"
-    " exactly; the range in its comment holds only while it is commented out.",
-    "e.g. key = value is an example: without it the choice is searched, or there is no limit.",
+    "A line such as #epochs = 3 shows a default: take away its # and change the value. A number that is given"
+    " counts as known exactly; the range in its comment holds only while it is commented out.",
+    "Behind e.g. stands an example: without the key, the choice is searched or there is no limit.",
 )
 
 

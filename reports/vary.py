@@ -23,6 +23,9 @@ DEFAULT_POINTS = 25
 LOG_FROM_RATIO = 10.0
 """A range whose ends are this far apart is spaced evenly on a logarithmic scale, a shorter one evenly."""
 
+WHOLE = ("horizon_months",)
+"""Assumptions that take whole numbers only."""
+
 SWITCH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -35,7 +38,7 @@ class Axis:
         values: numbers, texts, or truth values, in the order given; distinct.
         label, unit: for people.
         logarithmic: numbers spaced evenly on a logarithmic scale.
-        number: its values are numbers.
+        number, whole: its values are numbers; whole ones.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Axis:
     unit: str
     logarithmic: bool
     number: bool
+    whole: bool
 
     def put(self, given: Given, value: Any) -> Given:
         """The flags with this value in them."""
@@ -75,14 +79,15 @@ def axis(text: str) -> Axis:
         hint = "A flag of `ftcost plan`, or an assumption of `ftcost assumptions`."
         raise UnknownNameError("name", typed.strip(), names, where="--vary", hint=hint)
     number = flag is None or flag.type in (click.FLOAT, click.INT)
-    whole = flag is not None and flag.type is click.INT
+    whole = name in WHOLE or (flag is not None and flag.type is click.INT)
     spaced = _range(name, values) if number and ":" in values else None
     listed = spaced or [_value(name, part.strip(), flag) for part in values.split(",")]
     if whole and any(value != round(value) for value in listed):
         raise InputError(f"--vary {name} takes whole numbers, and this range has others. List them: {name}=1,2,4.")
     if len(set(listed)) != len(listed):
         raise InputError(f"--vary {name} has a value twice. Keep one.")
-    row = shipped().row(flag.assumption or name) if flag is None or flag.assumption else None
+    assumption = flag.assumption if flag else name
+    row = shipped().row(assumption) if assumption else None
     return Axis(
         name=name,
         values=tuple(int(value) for value in listed) if whole else tuple(listed),
@@ -90,6 +95,7 @@ def axis(text: str) -> Axis:
         unit=row.unit if row else "",
         logarithmic=number and _logarithmic(min(listed), max(listed)),
         number=number,
+        whole=whole,
     )
 
 

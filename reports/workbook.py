@@ -11,6 +11,7 @@ from reports.book_answers import write_break_even, write_checks, write_summary
 from reports.book_monthly import write_assumptions, write_monthly
 from reports.book_names import names_of
 from reports.book_tables import write_not_included, write_prices, write_sensitivity, write_training
+from reports.layout import Paper
 from reports.style import stamp
 
 SHEETS = (
@@ -26,7 +27,7 @@ SHEETS = (
 )
 
 
-def budget_xlsx(plan: Plan) -> bytes:
+def budget_xlsx(plan: Plan, *, paper: Paper = "a4") -> bytes:
     """The workbook with live formulas and the program's values cached; the same plan gives the same bytes."""
     import xlsxwriter
 
@@ -47,6 +48,7 @@ def budget_xlsx(plan: Plan) -> bytes:
         plan=plan,
         names=names_of(plan),
         workbook=workbook,
+        paper=paper,
         formats={name: workbook.add_format({"font_name": "Calibri", **style}) for name, style in FORMATS.items()},
         sheets={name: workbook.add_worksheet(name) for name in SHEETS},
     )

@@ -25,7 +25,8 @@ from reports import images, pdf
 from reports.axes import drawing
 from reports.style import stamp
 from reports.text import fitted, spread, width, wrapped
-from reports.write import REPORTS
+from reports.layout import Layout
+from reports.write import report_files
 from tests.plan_example import make_plan, self_hosted, serving_option, training_option, twelve_specs
 
 
@@ -43,7 +44,9 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "huge": lambda: answered("405b", rows=1e6, requests_per_day=1e7),
     "five years": lambda: answered("7b", horizon_months=60, retrain_every_months=0.1, requests_per_day=300_000),
 }
-PICTURES = (images.cost_over_time, images.options, images.memory)
+PICTURES = (*images.PICTURES.values(), images.step_time, images.tornado, images.chances)
+EVERYTHING = Layout(charts=("png", "svg"), focus=True)
+REPORTS = report_files(EVERYTHING)
 
 
 @pytest.fixture(scope="module", params=PLANS)
@@ -109,7 +112,7 @@ def test_png_carries_the_stamp(name: str, default_plan: Plan) -> None:
 
 def test_the_same_plan_gives_the_same_bytes_in_another_process(default_plan: Plan) -> None:
     program = (
-        "import hashlib\nfrom tests.plan_example import make_plan\nfrom reports.write import REPORTS\n"
+        "import hashlib\nfrom tests.plan_example import make_plan\nfrom tests.test_reports_drawn import REPORTS\n"
         "plan = make_plan()\n"
         "for name, make in REPORTS.items(): print(name, hashlib.sha256(make(plan)).hexdigest())"
     )

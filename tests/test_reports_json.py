@@ -13,6 +13,7 @@ import pytest
 from estimator.errors import InputError
 from estimator.result import Plan
 from reports import write
+from reports.layout import Layout
 from reports.plan_json import plan_json, plan_json_text
 from tests.plan_example import make_plan
 
@@ -66,7 +67,7 @@ def test_write_reports_writes_all_or_none(plan: Plan, tmp_path: Path, monkeypatc
         raise RuntimeError("drawing failed")
 
     (tmp_path / "plan.json").write_text("old")
-    monkeypatch.setattr(write, "REPORTS", {"plan.json": lambda _: b"new", "memory.png": broken})
+    monkeypatch.setattr(write, "report_files", lambda _: {"plan.json": lambda _: b"new", "memory.png": broken})
     with pytest.raises(RuntimeError):
         write.write_reports(plan, tmp_path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("plan.json", "old")]
@@ -75,7 +76,7 @@ def test_write_reports_writes_all_or_none(plan: Plan, tmp_path: Path, monkeypatc
 def test_write_reports_tells_its_progress_and_its_files(plan: Plan, tmp_path: Path) -> None:
     told: list[str] = []
     paths = write.write_reports(plan, tmp_path / "report", progress=told.append)
-    assert [path.name for path in paths] == told == list(write.REPORTS)
+    assert [path.name for path in paths] == told == list(write.report_files(Layout()))
     assert all(path.stat().st_size > 1000 for path in paths)
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == sorted(told)
 

@@ -1,0 +1,68 @@
+"""How the report files are to look: formats of the charts, resolution, colours, paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from estimator.errors import InputError, UnknownNameError
+from reports.theme import Theme
+
+ChartFormat = Literal["png", "svg"]
+Paper = Literal["a4", "letter"]
+
+PAPER_IN: dict[Paper, tuple[float, float]] = {"a4": (8.27, 11.69), "letter": (8.5, 11.0)}
+"""Width and height in inches."""
+DPI_RANGE = (50, 1200)
+FLAGS = ("charts", "dpi", "theme", "paper", "focus")
+"""Flags of ``ftcost plan`` that shape the files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What is written, and how it looks.
+
+    Attributes:
+        charts: formats of the chart files.
+        dpi: pixels per inch of a PNG.
+        theme: colours of the chart files; the PDF is for paper, the web page follows the reader's setting.
+        paper: of the PDF, and of what is printed from the workbook and the web page.
+        focus: also write focus.csv.
+    """
+
+    charts: tuple[ChartFormat, ...] = ("png",)
+    dpi: int = 150
+    theme: Theme = "light"
+    paper: Paper = "a4"
+    focus: bool = False
+
+
+def layout_of(given: Mapping[str, Any]) -> Layout:
+    """The layout that the flags ask for.
+
+    Raises:
+        InputError: a value that does not exist, or a flag without --out.
+    """
+    asked = {name: given[name] for name in FLAGS if given[name] not in (None, False)}
+    if asked and given["out"] is None:
+        raise InputError(f"--{next(iter(asked))} shapes the files of --out. Name a folder: --out ftcost-report.")
+    if "charts" in asked:
+        asked["charts"] = tuple(
+            dict.fromkeys(
+                _one(text.strip(), get_args(ChartFormat), flag="--charts") for text in asked["charts"].split(",")
+            )
+        )
+    for name, kind in (("theme", Theme), ("paper", Paper)):
+        if name in asked:
+            asked[name] = _one(asked[name], get_args(kind), flag=f"--{name}")
+    low, high = DPI_RANGE
+    if not low <= asked.get("dpi", low) <= high:
+        raise InputError(f"--dpi {asked['dpi']} is outside {low} to {high}.")
+    return Layout(**asked)
+
+
+def _one(value: str, allowed: tuple[str, ...], *, flag: str) -> str:
+    if value not in allowed:
+        raise UnknownNameError("value", value, allowed, where=flag)
+    return value
