@@ -15,6 +15,7 @@ from typing import Literal
 from estimator.algebra import Value, ceil, exponential, less, maximum, minimum
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.serving.traffic import mean_requests_per_s, peak_replicas
+from estimator.speed.job import job_time
 
 Timing = Literal["once", "retrain", "monthly"]
 Parameters = Mapping[str, Value]
@@ -34,12 +35,29 @@ class Line:
     unit_price_usd: Value
 
 
-def run_hours(x: Parameters, *, rows: Value, epochs: Value) -> Value:
-    """GPU-group hours of one run: overhead + tokens / (tokens per second x GPUs)."""
+def run_parts_s(x: Parameters, *, rows: Value, epochs: Value) -> dict[str, Value]:
+    """Seconds of one run by part, see ``job_time``: validation and a checkpoint several times an epoch."""
     kept = minimum(x["tokens_per_row"], x["seq_len"])
-    tokens = rows * epochs * kept * x["processed_per_useful_token"]
-    rate = x["train_tokens_per_s_per_gpu"] * x["speed_ratio"] * x["train_gpus"]
-    return x["run_overhead_hours"] + tokens / rate / SECONDS_PER_HOUR
+    passes = epochs * x["checkpoints_per_epoch"]
+    return job_time(
+        tokens_per_s=x["train_tokens_per_s_per_gpu"] * x["speed_ratio"] * x["train_gpus"],
+        train_tokens=rows * epochs * kept * x["processed_per_useful_token"],
+        evaluation_tokens=minimum(x["evaluation_rows"], rows) * kept,
+        evaluations=passes,
+        weights_bytes=x["loaded_bytes"],
+        checkpoint_bytes=x["checkpoint_bytes"],
+        checkpoints=passes,
+        interruptions_per_hour=x["spot_interruptions_per_hour"] * x["train_spot_machines"],
+        constants=x,
+    )
+
+
+def run_hours(x: Parameters, *, rows: Value, epochs: Value) -> Value:
+    """Hours that the cards of one run are held."""
+    start, *rest = run_parts_s(x, rows=rows, epochs=epochs).values()
+    for part in rest:
+        start = start + part
+    return start / SECONDS_PER_HOUR
 
 
 def train_gpu_price(x: Parameters) -> Value:

@@ -60,7 +60,10 @@ class TrainingOption:
         memory_parts_bytes: at the peak, per card; sums to ``allocated_bytes``.
         device_bytes, limit_bytes: what the card shows as used, and what it offers.
         fits: yes, likely, risky or no, with the probability.
-        hours, usd: one production run, overheads of the run included.
+        loaded_bytes, checkpoint_bytes: weights read at the start, and the size of one checkpoint.
+        spot_machines: machines that may be interrupted; 0 on demand.
+        hours, usd: one production run, start, validation, checkpoints and restarts included.
+        run_parts_hours: hours of that run by part, at base values; they sum to ``hours.base``.
         step_parts_s: seconds of one optimizer step by cause.
         speed_low_factor, speed_high_factor: P10 and P90 of true over predicted speed.
     """
@@ -98,8 +101,12 @@ class TrainingOption:
     step_parts_s: Mapping[str, float]
     speed_low_factor: float
     speed_high_factor: float
+    loaded_bytes: float
+    checkpoint_bytes: float
+    spot_machines: int
     hours: Estimate
     usd: Estimate
+    run_parts_hours: Mapping[str, float]
     flop: float
 
 

@@ -4,29 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimator.accelerators import AcceleratorRecord, stack_accelerators
 from estimator.architecture import Architecture
-from estimator.assumptions import Assumption
+from estimator.costs import run_hours, run_parts_s
 from estimator.errors import NothingFitsError
 from estimator.flop import micro_batch_matmul_flop
 from estimator.market import Market, billed_gpus
 from estimator.measured import stack_defaults
 from estimator.memory import fits_word, memory
-from estimator.numbers import SECONDS_PER_HOUR, Array
-from estimator.parameters import trainable_parameters
-from estimator.result import Estimate, TrainingOption
+from estimator.numbers import SECONDS_PER_HOUR, Array, Number
+from estimator.parameters import total_parameters, trainable_parameters
+from estimator.result import TrainingOption
 from estimator.risk import draw, estimate, model_error
-from estimator.run import Method, Recompute, Run, Sharding
+from estimator.run import DTYPE_BYTES, Method, Recompute, Run, Sharding
 from estimator.scenario import Scenario, Workload
 from estimator.speed import speed
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 MICRO_BATCHES = (1, 2, 4, 8, 16, 32)
 ROLES = ("cheapest", "fastest", "smallest")
+
+DRAWN = (
+    "job_start_s",
+    "job_warm_up_s",
+    "storage_read_bytes_per_s",
+    "storage_write_bytes_per_s",
+    "checkpoints_per_epoch",
+    "evaluation_rows",
+    "spot_interruptions_per_hour",
+    "gpu_price_ratio",
+)
+"""Assumptions that spread the hours and dollars of one run, beside the error of the speed model."""
+
+CHECKPOINT_BYTES_PER_TRAINED = 6.0
+"""Weights and two moments in 16 bit."""
+
 FASTER_MATTERS_FRACTION = 0.1
 """Times closer than this count as equally fast: the cheapest of them is named."""
 
@@ -74,11 +91,8 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
     """
     needed = scenario.assumptions["fit_probability_needed"]
     _check_batch(scenario)
-    shared = draw(
-        [scenario.assumptions.row(name) for name in ("run_overhead_hours", "gpu_price_ratio")],
-        draws=scenario.draws,
-        seed=scenario.seed,
-    )
+    rows = [scenario.assumptions.row(name) for name in DRAWN]
+    shared = draw(rows, draws=scenario.draws, seed=scenario.seed)
     options: list[TrainingOption] = []
     nearest: dict[Method, Found] = {}
     candidates = 0
@@ -123,7 +137,7 @@ def _blocks(
     scenario: Scenario, architecture: Architecture, workload: Workload, market: Market, method: Method
 ) -> Iterator[Block]:
     recomputes: Sequence[Recompute] = (scenario.recompute,) if scenario.recompute else ("none", "full")
-    hourly = {counts: market.cheapest(counts)[0] for _, counts in _shardings(scenario)}
+    hourly = {counts: market.cheapest(counts) for _, counts in _shardings(scenario)}
     for has_bf16 in (True, False):
         indices = [
             index
@@ -133,7 +147,9 @@ def _blocks(
         if not indices:
             continue
         for sharding, counts in _shardings(scenario):
-            usd_per_hour = hourly[counts][indices]
+            every_usd, every_offer = hourly[counts]
+            usd_per_hour = every_usd[indices]
+            machines = np.ceil(np.array(counts, dtype=float) / market.machine_gpus[every_offer[indices]])
             for recompute in recomputes:
                 yield _block(
                     scenario,
@@ -147,6 +163,7 @@ def _blocks(
                     counts,
                     recompute,
                     usd_per_hour,
+                    machines,
                 )
 
 
@@ -176,6 +193,7 @@ def _block(
     counts: tuple[int, ...],
     recompute: Recompute,
     usd_per_hour: Array,
+    machines: Array,
 ) -> Block:
     values = scenario.assumptions
     records = tuple(market.records[index] for index in indices)
@@ -205,7 +223,8 @@ def _block(
     shape = (len(records), len(gpus), len(micro))
     held = memory(run=run, constants=values)
     rate = speed(run=run.with_(seq_len=workload.mean_seq_len), constants=values).tokens_per_s_per_gpu
-    hours = values["run_overhead_hours"] + workload.processed_tokens / (rate * run.gpus) / SECONDS_PER_HOUR
+    x = _run_values(scenario, workload, run, rate, machines[:, :, None])
+    hours = np.asarray(run_hours(x, rows=values["rows"], epochs=values["epochs"]))
     whole_batch = run.micro_batch * run.gpus <= values["global_batch"]
     return Block(
         run=run,
@@ -306,9 +325,15 @@ def _option(
     moving = run.with_(seq_len=workload.mean_seq_len)
     going = speed(run=moving, constants=values)
     hourly = float(usd[position, 0])
-    train_hours = workload.processed_tokens / (float(going.tokens_per_s_per_gpu) * count) / SECONDS_PER_HOUR
+    machines = -(-count // offer.max_gpus)
+    x = _run_values(scenario, workload, run, float(going.tokens_per_s_per_gpu), float(machines))
     factors = float(going.low_factor), float(going.high_factor)
-    hours, dollars = _spread(scenario, train_hours, hourly, model_error("speed_ratio", factors), shared)
+    own = draw([model_error("speed_ratio", factors)], draws=scenario.draws, seed=scenario.seed)
+    size = {"rows": values["rows"], "epochs": values["epochs"]}
+    base_hours = float(run_hours(x, **size))
+    drawn_hours = run_hours({**x, **shared, **own}, **size)
+    base_usd = base_hours * hourly * values["gpu_price_ratio"]
+    parts = run_parts_s(x, **size)
     flop_per_token = float(micro_batch_matmul_flop(run=moving)) / (
         float(moving.micro_batch) * float(moving.seq_len)
     )
@@ -346,18 +371,27 @@ def _option(
         step_parts_s={name: float(part) for name, part in going.parts_s.items()},
         speed_low_factor=float(going.low_factor),
         speed_high_factor=float(going.high_factor),
-        hours=hours,
-        usd=dollars,
+        loaded_bytes=x["loaded_bytes"],
+        checkpoint_bytes=float(x["checkpoint_bytes"]),
+        spot_machines=int(x["train_spot_machines"]),
+        hours=estimate(base_hours, drawn_hours),
+        usd=estimate(base_usd, drawn_hours * hourly * shared["gpu_price_ratio"]),
+        run_parts_hours={name: float(part) / SECONDS_PER_HOUR for name, part in parts.items()},
         flop=flop_per_token * workload.processed_tokens,
     )
 
 
-def _spread(
-    scenario: Scenario, train_hours: float, usd_per_hour: float, ratio: Assumption, shared: Mapping[str, Array]
-) -> tuple[Estimate, Estimate]:
-    """Hours and dollars of one run over the draws of speed, overhead and GPU price."""
-    own = draw([ratio], draws=scenario.draws, seed=scenario.seed)
-    hours = shared["run_overhead_hours"] + train_hours / own["speed_ratio"]
-    base = scenario.assumptions["run_overhead_hours"] + train_hours
-    price = usd_per_hour * scenario.assumptions["gpu_price_ratio"]
-    return estimate(base, hours), estimate(base * price, hours * usd_per_hour * shared["gpu_price_ratio"])
+def _run_values(
+    scenario: Scenario, workload: Workload, run: Run, tokens_per_s_per_gpu: Number, machines: Number
+) -> dict[str, Any]:
+    """What the formula of a run's hours reads, for one run or a block of them."""
+    return {
+        **scenario.assumptions,
+        "train_tokens_per_s_per_gpu": tokens_per_s_per_gpu,
+        "speed_ratio": 1.0,
+        "train_gpus": run.gpus,
+        "train_spot_machines": machines * (scenario.purchase == "spot"),
+        "processed_per_useful_token": workload.processed_tokens / workload.useful_tokens,
+        "loaded_bytes": total_parameters(architecture=run.architecture) * DTYPE_BYTES["bf16"],
+        "checkpoint_bytes": trainable_parameters(run=run) * CHECKPOINT_BYTES_PER_TRAINED,
+    }

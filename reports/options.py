@@ -252,6 +252,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         Flag("--dpi", type=int, panel=OUTPUT, help="Pixels per inch of a PNG. [150]"),
         Flag("--theme", panel=OUTPUT, help="light or dark: colours of the chart files. [light]"),
         Flag("--paper", panel=OUTPUT, help="a4 or letter: size of the printed pages. [a4]"),
+        Flag("--focus", is_flag=True, panel=OUTPUT, help="Also focus.csv: the costs under FinOps FOCUS names."),
     )
 
 

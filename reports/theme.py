@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from reports.style import (
@@ -75,14 +76,18 @@ def recolour(figure: Any, theme: Theme) -> None:
     from matplotlib.patches import Patch
     from matplotlib.text import Text
 
-    parts = {
-        Text: ("color",),
-        Line2D: ("color", "markerfacecolor", "markeredgecolor"),
-        Patch: ("facecolor", "edgecolor"),
-    }
-    for kind, names in parts.items():
-        for artist in figure.findobj(kind):
-            for name in names:
-                colour = getattr(artist, f"get_{name}")()
-                if to_rgba(colour)[3] > 0:
-                    getattr(artist, f"set_{name}")(DARK.get(to_hex(colour), colour))
+    def paint(artist: Any, names: Iterable[str]) -> None:
+        for name in names:
+            colour = getattr(artist, f"get_{name}")()
+            if to_rgba(colour)[3] > 0:
+                getattr(artist, f"set_{name}")(DARK.get(to_hex(colour), colour))
+
+    for text in figure.findobj(Text):
+        paint(text, ("color",))
+        arrow = getattr(text, "arrow_patch", None)
+        if arrow is not None:
+            paint(arrow, ("facecolor", "edgecolor"))
+    for line in figure.findobj(Line2D):
+        paint(line, ("color", "markerfacecolor", "markeredgecolor"))
+    for patch in figure.findobj(Patch):
+        paint(patch, ("facecolor", "edgecolor"))

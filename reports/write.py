@@ -14,6 +14,7 @@ from reports.files import check_directory, write_files
 from reports.layout import Layout
 from reports.pdf import budget_pdf
 from reports.plan_json import plan_json_text
+from reports.table_files import focus_csv, plan_csv
 from reports.web import report_html
 from reports.workbook import budget_xlsx
 
@@ -28,6 +29,9 @@ def report_files(layout: Layout) -> dict[str, Maker]:
         "budget.xlsx": partial(budget_xlsx, paper=layout.paper),
         "budget.pdf": partial(budget_pdf, paper=layout.paper),
     }
+    found["plan.csv"] = plan_csv
+    if layout.focus:
+        found["focus.csv"] = focus_csv
     for name, picture in images.PICTURES.items():
         for kind in layout.charts:
             found[f"{name}.{kind}"] = partial(_chart, picture=picture, kind=kind, layout=layout)

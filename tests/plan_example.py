@@ -102,6 +102,10 @@ def training_option(method: str, *, scale: float = 1.0, gpus: int = 1, **changes
         "speed_high_factor": 1.2,
         "hours": Estimate(base=1.1 * scale, p10=0.8 * scale, p50=1.1 * scale, p90=1.9 * scale),
         "usd": Estimate(base=3.2 * scale, p10=2.4 * scale, p50=3.3 * scale, p90=5.6 * scale),
+        "loaded_bytes": 15e9,
+        "checkpoint_bytes": 2.4e8,
+        "spot_machines": 0,
+        "run_parts_hours": {"start-up": 0.1 * scale, "training": 1.0 * scale},
         "flop": 7.7e17 * scale,
     }
     known |= changes
@@ -177,6 +181,9 @@ def self_hosted(
             own("train_gpus_billed", option.gpus_billed, "GPU"),
             own("train_usd_per_gpu_hour", option.usd_per_gpu_hour, "USD/GPU-hour", source=option.provider),
             own("processed_per_useful_token", 1.0526, "ratio"),
+            own("loaded_bytes", 15e9, "bytes"),
+            own("checkpoint_bytes", 2.4e8, "bytes"),
+            own("train_spot_machines", 0, "machine"),
             _drawn_ratio("speed_ratio"),
             *serving_rows(serving, stored_gb=stored_gb),
         ),

@@ -223,6 +223,9 @@ def test_break_even_agrees_with_a_worked_example_of_the_same_formulas() -> None:
     }
     trained = {
         "processed_per_useful_token": 1.0,
+        "loaded_bytes": 16e9,
+        "checkpoint_bytes": 1e8,
+        "train_spot_machines": 0.0,
         "train_tokens_per_s_per_gpu": 5000.0,
         "speed_ratio": 1.0,
         "train_gpus": 1.0,

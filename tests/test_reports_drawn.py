@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pypdf
 import pytest
 
 from estimator.assumptions import shipped
+from estimator.errors import InputError
 from estimator.planning import plan as answer
 from estimator.result import Plan
 from estimator.scenario import Scenario
@@ -25,7 +28,8 @@ from reports import images, pdf
 from reports.axes import drawing
 from reports.style import stamp
 from reports.text import fitted, spread, width, wrapped
-from reports.layout import Layout
+from reports.layout import PAPER_IN, Layout, Paper, layout_of
+from reports.theme import DARK
 from reports.write import report_files
 from tests.plan_example import make_plan, self_hosted, serving_option, training_option, twelve_specs
 
@@ -164,16 +168,82 @@ def assert_readable(figure: Any) -> None:
             assert not overlap, f"{text!r} lies over {other_text!r}"
 
 
+@pytest.mark.parametrize("paper", PAPER_IN)
 @pytest.mark.parametrize("number", range(1, 7))
-def test_no_text_of_a_page_is_clipped_or_covered(plan: Plan, number: int) -> None:
+def test_no_text_of_a_page_is_clipped_or_covered(plan: Plan, number: int, paper: Paper) -> None:
     with drawing():
-        assert_readable(pdf.page(plan, number))
+        assert_readable(pdf.page(plan, number, paper=paper))
+
+
+@pytest.mark.parametrize("framed", [True, False])
+@pytest.mark.parametrize("picture", PICTURES)
+def test_no_text_of_a_picture_is_clipped_or_covered(plan: Plan, picture: Any, framed: bool) -> None:
+    if picture is images.tornado and not plan.sensitivities:
+        pytest.skip("nothing to compare the only way with")
+    with drawing():
+        assert_readable(images.figure(plan, picture(plan), framed=framed))
+
+
+def test_letter_pages_have_its_size(default_plan: Plan) -> None:
+    content = report_files(Layout(paper="letter"))["budget.pdf"](default_plan)
+    box = pypdf.PdfReader(io.BytesIO(content)).pages[0].mediabox
+    assert (float(box.width), float(box.height)) == (612.0, 792.0)
+
+
+def test_svg_keeps_its_text_and_carries_the_stamp(default_plan: Plan) -> None:
+    text = REPORTS["options.svg"](default_plan).decode()
+    root = ElementTree.fromstring(text)
+    words = [part.text for part in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert default_plan.arms[0].label in words
+    assert stamp(default_plan) in text
+    assert "Matplotlib" not in text
+
+
+def test_dots_per_inch_set_the_size_of_a_png(default_plan: Plan) -> None:
+    def width_of(dpi: int) -> int:
+        return int.from_bytes(report_files(Layout(dpi=dpi))["memory.png"](default_plan)[16:20])
+
+    assert (width_of(72), width_of(150)) == (720, 1500)
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_no_text_of_a_picture_is_clipped_or_covered(plan: Plan, picture: Any) -> None:
-    with drawing():
-        assert_readable(images.figure(plan, picture(plan)))
+def test_dark_charts_have_no_colour_of_the_light_ones(default_plan: Plan, picture: Any) -> None:
+    text = images.svg(default_plan, picture(default_plan), theme="dark").decode()
+    colours = set(re.findall(r"#[0-9a-f]{6}", text))
+    assert colours <= set(DARK.values())
+
+
+def test_files_follow_the_layout() -> None:
+    names = set(report_files(Layout(charts=("svg",))))
+    assert "memory.svg" in names
+    assert "memory.png" not in names
+    assert "focus.csv" not in names
+
+
+ASKED = {"charts": None, "dpi": None, "theme": None, "paper": None, "focus": False, "out": Path("x")}
+
+
+def test_layout_of_flags() -> None:
+    assert layout_of(ASKED) == Layout()
+    asked = {**ASKED, "charts": "svg, png,svg", "dpi": 300, "theme": "dark", "paper": "letter", "focus": True}
+    assert layout_of(asked) == Layout(charts=("svg", "png"), dpi=300, theme="dark", paper="letter", focus=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"charts": "gif"}, "--charts"),
+        ({"charts": ""}, "--charts"),
+        ({"dpi": 1}, "outside 50 to 1200"),
+        ({"theme": "blue"}, "--theme"),
+        ({"paper": "a5"}, "--paper"),
+        ({"paper": "a4", "out": None}, "--paper shapes the files of --out"),
+        ({"focus": True, "out": None}, "--focus shapes the files of --out"),
+    ],
+)
+def test_a_layout_that_does_not_exist_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        layout_of(ASKED | change)
 
 
 def test_a_plan_without_training_still_makes_every_file(default_plan: Plan) -> None:
