@@ -71,7 +71,8 @@ def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
 
     Recompute: none in litgpt, InternEvo, LLM Foundry, FMS-FSDP and Optimum Habana, selective in torchtitan,
     Megatron and NeMo AutoModel, full elsewhere. Autocast: only in axolotl, whose recipes set it. Adapters: rank
-    8 on q and v (PEFT, litgpt, torchtune), rank 16 on all modules where the stack's recipes do so. Several
+    8 on q and v (PEFT, litgpt, torchtune), rank 16 on all modules (Megatron: q, k
+    and v) where the stack's recipes do so. Several
     accelerators: full fine-tuning fully sharded, adapters data parallel. Loss: the stack's own.
     """
     everything = stack in _ADAPT_ALL
@@ -84,7 +85,7 @@ def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
         "compute_dtype": "bf16",
         "optimizer": "adamw",
         "lora_rank": "16" if everything else "8",
-        "lora_targets": "all" if everything else "q v",
+        "lora_targets": "q k v" if stack == "megatron" else "all" if everything else "q v",
         "sharding": several if gpus > 1.0 else "none",
         "attention": "flash",
         "loss": _LOSS.get(stack, "full"),

@@ -47,7 +47,6 @@ NOT_INCLUDED = (
     "legal review, licences of data and tools, security audits",
     "network egress, and storage of the training data",
     "autoscaling by the hour (replicas are sized for the peak hour, or scale to zero)",
-    "interruptions of spot instances (prices are on-demand unless --spot)",
     "vision and audio inputs",
 )
 

@@ -109,4 +109,3 @@ class _Reader:
         if name == "ROUNDUP" and len(inside) == 2 and inside[1] == "0":
             return f"Math.ceil({inside[0]})"
         raise FormulaError(f"{self.formula!r}: {name} of {len(inside)} is not known")
-

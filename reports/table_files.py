@@ -40,7 +40,10 @@ def plan_csv(plan: Plan) -> bytes:
     rows = (
         (
             *head,
-            *(_text(text) for text in (arm.id, arm.label, arm.kind, line.group, line.name, line.timing, line.unit)),
+            *(
+                _text(text)
+                for text in (arm.id, arm.label, arm.kind, line.group, line.name, line.timing, line.unit)
+            ),
             month,
             _number(line.quantity[month]),
             _number(line.unit_price_usd[month]),

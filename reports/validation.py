@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from estimator.accuracy import NOTHING, accuracies
 from estimator.validation import QUANTITIES, Check, Summary, Validation
 from reports.screen import Screen, numbers, words
 
@@ -47,10 +48,7 @@ def validation_json(found: Validation) -> dict[str, Any]:
 def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool) -> None:
     """Summary by group, the worst misses, and the rows that could not be predicted."""
     if not own:
-        screen.line(
-            "Predicted against the runs that the package ships. They calibrated the model: on runs it has not"
-            " seen, expect the held-out errors of the README."
-        )
+        _show_held_out(screen)
     for quantity in QUANTITIES:
         rows = [row for row in found.summaries if row.quantity == quantity]
         if brief:
@@ -64,6 +62,28 @@ def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool
         for problem in found.problems:
             line = f", line {problem.line}" if problem.line else ""
             screen.item(f"{problem.id}{line}: {problem.reason}")
+
+
+def _show_held_out(screen: Screen) -> None:
+    """Errors with constants fitted without the run's model, source or team: what to expect of other runs."""
+    screen.line("Expect of runs like yours: errors when constants were fitted without the run", strong=True)
+    rows = [row for row in accuracies() if row.left_out != NOTHING]
+    screen.table(
+        [*words("quantity", "left out of the fit"), *numbers("runs", "median", "P90", "in 80 %")],
+        [
+            [
+                TITLES[row.quantity],
+                row.left_out,
+                str(row.runs),
+                f"{100 * row.median_error:.1f} %",
+                f"{100 * row.p90_error:.1f} %",
+                "-" if row.inside_fraction is None else f"{100 * row.inside_fraction:.0f} %",
+            ]
+            for row in rows
+        ],
+    )
+    screen.line()
+    screen.line("Below: the runs that the package ships and that calibrated it.")
 
 
 def _show_summary(title: str, rows: list[Summary], screen: Screen) -> None:

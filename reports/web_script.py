@@ -112,6 +112,9 @@ def script(plan: Plan) -> str:
 def _formulas(plan: Plan) -> list[str]:
     """Every formula of the plan's lines, once."""
     texts = (
-        text for arm in plan.arms for line in arm.lines for text in (line.quantity_formula, line.unit_price_formula)
+        text
+        for arm in plan.arms
+        for line in arm.lines
+        for text in (line.quantity_formula, line.unit_price_formula)
     )
     return list(dict.fromkeys(texts))
