@@ -245,7 +245,8 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
     """Serverless GPUs: a replica is up while requests come, and for a while after the last.
 
     Arrivals at random: the chance that a moment lies within the keep-alive time of a request is
-    1 - exp(-rate x keep-alive); above that the mean load decides. Start-up delays are not priced.
+    1 - exp(-rate x keep-alive); above that the mean load decides, with the slack of an autoscaler that follows
+    it. Start-up delays are not priced.
     """
     rate = mean_requests_per_s(requests_per_month=x["requests_in_month"])
     up = 1 - exponential(0 - rate * SECONDS_PER_HOUR * x["keep_alive_hours"])
@@ -255,7 +256,8 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
         * x["slo_throughput_fraction"]
         * x["max_load_fraction"]
     )
-    hours = maximum(up, rate / usable) * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    held = maximum(up, rate / usable * x["autoscaling_slack_ratio"])
+    hours = held * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
     price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]
     return [
         _monthly("serving", "GPU-hours while up", "GPU-hour", hours, price * x["gpu_price_factor"]),

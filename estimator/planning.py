@@ -78,9 +78,10 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         )
     owned = compared(scenario, specs)
     by_id = {arm.id: arm for arm in owned.arms}
-    tuned = cheapest_of([arm for arm in owned.arms if arm.style == "tuned"])
     rival = cheapest_of([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
     winner = cheapest_of(owned.arms)
+    tuned = winner if winner and winner.style.startswith("tuned") else None
+    tuned = tuned or cheapest_of([arm for arm in owned.arms if arm.style == "tuned"])
     crossings = _break_evens(scenario, owned, tuned, replica_types, model)
     drivers: tuple[Sensitivity, ...] = ()
     if tuned and rival:

@@ -107,10 +107,11 @@ def plan(**given: Any) -> None:
     """Plan it: recommendation, training options, months of cost, break-even, risk and advice."""
     from estimator.planning import plan as work_out
     from reports.flags import scenario_of
-    from reports.layout import layout_of
+    from reports.layout import format_of, layout_of
 
     asked = scenario_of(_with_file(given))
     layout = layout_of(given)
+    form = format_of(given)
     with _nothing_fits():
         answer = work_out(asked, command=_command_line())
     if given["out"] is not None:
@@ -119,10 +120,14 @@ def plan(**given: Any) -> None:
         told = say if sys.stderr.isatty() else None
         for path in write_reports(answer, given["out"], layout=layout, progress=told):
             say(f"wrote {path}")
-    if given["as_json"]:
+    if form == "json":
         from reports.plan_json import plan_json_text
 
         sys.stdout.write(plan_json_text(answer))
+    elif form == "markdown":
+        from reports.markdown import plan_markdown
+
+        sys.stdout.write(plan_markdown(answer))
     else:
         from reports.terminal import show_plan
 

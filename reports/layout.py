@@ -1,4 +1,4 @@
-"""How the report files are to look: formats of the charts, resolution, colours, paper."""
+"""How the answer is to look: format of the output; of the files their charts, resolution, colours, paper."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reports.theme import Theme
 
 ChartFormat = Literal["png", "svg"]
 Paper = Literal["a4", "letter"]
+Format = Literal["tables", "markdown", "json"]
 
 PAPER_IN: dict[Paper, tuple[float, float]] = {"a4": (8.27, 11.69), "letter": (8.5, 11.0)}
 """Width and height in inches."""
@@ -60,6 +61,20 @@ def layout_of(given: Mapping[str, Any]) -> Layout:
     if not low <= asked.get("dpi", low) <= high:
         raise InputError(f"--dpi {asked['dpi']} is outside {low} to {high}.")
     return Layout(**asked)
+
+
+def format_of(given: Mapping[str, Any]) -> Format:
+    """What goes to stdout.
+
+    Raises:
+        InputError: a format that does not exist, or two at once.
+    """
+    if given["format"] is None:
+        return "json" if given["as_json"] else "tables"
+    form = _one(given["format"], get_args(Format), flag="--format")
+    if given["as_json"] and form != "json":
+        raise InputError(f"--json and --format {form} are given. Keep one.")
+    return form  # type: ignore[return-value]
 
 
 def _one(value: str, allowed: tuple[str, ...], *, flag: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from estimator.result import GROUPS, Plan
-from estimator.words import count, money, percent
+from estimator.words import money, percent
 from reports import charts, findings, run_charts
 from reports.style import dollars, duration, gib, quantity, stamp
 
@@ -46,7 +46,7 @@ def escaped(text: str) -> str:
     """
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = re.sub(r"([\\`*_\[\]|~])", r"\\\1", plain)
-    return re.sub(r"#(?=\d)", "&#35;", plain.replace("@", "&#64;"))
+    return re.sub(r"(?<!&)#(?=\d)", "&#35;", plain.replace("@", "&#64;"))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
@@ -62,9 +62,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1
 def _question(plan: Plan) -> str:
     values = plan.scenario.assumptions
     return (
-        f"{plan.model.id}: {quantity(values['rows'])} rows of training data; {quantity(values['requests_per_day'])}"
-        f" requests a day of {quantity(values['input_tokens'])} input and {quantity(values['output_tokens'])} output"
-        f" tokens; {findings.horizon(plan)} months."
+        f"{plan.model.id}: {quantity(values['rows'])} rows of training data;"
+        f" {quantity(values['requests_per_day'])} requests a day of {quantity(values['input_tokens'])} input and"
+        f" {quantity(values['output_tokens'])} output tokens; {findings.horizon(plan)} months."
     )
 
 
@@ -121,7 +121,7 @@ def _doubt(plan: Plan) -> tuple[str, ...]:
     return (
         "### What the answer hangs on",
         f"Cost of {escaped(tuned)} less that of {escaped(rival)}, when one assumption moves from its 10th to its"
-        f" 90th percentile ({count(plan.scenario.draws)} draws).",
+        f" 90th percentile ({plan.scenario.draws:,} draws).",
         table(("assumption", "P10 to P90", "difference"), rows),
     )
 

@@ -248,6 +248,7 @@ def plan_flags() -> Sequence[click.Parameter]:
             panel=OUTPUT,
             help="Folder for report.html, budget.pdf, budget.xlsx, charts and plan.json.",
         ),
+        Flag("--format", panel=OUTPUT, help="tables, markdown (fit for a pull request) or json. [tables]"),
         Flag("--charts", panel=OUTPUT, help="Formats of the chart files: png, svg or png,svg. [png]"),
         Flag("--dpi", type=int, panel=OUTPUT, help="Pixels per inch of a PNG. [150]"),
         Flag("--theme", panel=OUTPUT, help="light or dark: colours of the chart files. [light]"),

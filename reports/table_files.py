@@ -31,9 +31,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def plan_csv(plan: Plan) -> bytes:
     """Every cost line of every arm in every month in which it occurs (0 = before the first).
 
-    ``usd = quantity x unit_price_usd x (1 + contingency_fraction)``; the sum over an arm is its total. The arms are
-    alternatives: a sum over several means nothing. Text that a spreadsheet program would take for a formula stands
-    behind an apostrophe.
+    ``usd = quantity x unit_price_usd x (1 + contingency_fraction)``; the sum over an arm is its total. The arms
+    are alternatives: a sum over several means nothing. Text that a spreadsheet program would take for a formula
+    stands behind an apostrophe.
     """
     contingency = plan.scenario.assumptions["contingency_fraction"]
     head = (plan.scenario_hash, plan.scenario.as_of.isoformat())
@@ -92,7 +92,7 @@ FOCUS_COLUMNS = (
     "x_ScenarioHash",
     "x_WayId",
 )
-"""Names of FOCUS 1.2 (focus.finops.org, read 2026-11-21), in its alphabetical order; x_ marks columns beyond it."""
+"""Names of FOCUS 1.2 (github.com/FinOps-Open-Cost-and-Usage-Spec, read 2026-11-21); x_ marks columns beyond it."""
 
 SERVICE_CATEGORIES = {
     "GPU-hour": "Compute",

@@ -34,7 +34,10 @@ class Head:
     number: bool = False
 
 
-def table(heads: Sequence[Head], rows: Iterable[Sequence[Cell | str]], *, chosen: Iterable[int] = ()) -> str:
+Row = Sequence[Cell | str]
+
+
+def table(heads: Sequence[Head], rows: Iterable[Row], *, chosen: Iterable[int] = ()) -> str:
     """A table that sorts by any column; numbers stand right.
 
     Args:
@@ -42,7 +45,8 @@ def table(heads: Sequence[Head], rows: Iterable[Sequence[Cell | str]], *, chosen
     """
     marked = set(chosen)
     columns = "".join(
-        f'<th scope="col"{_class("number" if head.number else "")}><button type="button">{escape(head.text)}</button></th>'
+        f'<th scope="col"{_class("number" if head.number else "")}>'
+        f'<button type="button">{escape(head.text)}</button></th>'
         for head in heads
     )
     lines = [
@@ -78,6 +82,15 @@ def points(items: Iterable[str]) -> str:
     """A list."""
     lines = "\n".join(f"<li>{escape(item)}</li>" for item in items)
     return f"<ul>\n{lines}\n</ul>" if lines else ""
+
+
+def listed(title: str, items: Sequence[str], *, first: int = 0) -> str:
+    """A list under its title; with ``first``, what comes after so many items is folded away."""
+    if not items:
+        return ""
+    shown, rest = (items[:first], items[first:]) if first else (items, ())
+    folded = f"<details><summary>{len(rest)} more</summary>\n{points(rest)}</details>" if rest else ""
+    return f"<div><h3>{escape(title)}</h3>\n{points(shown)}{folded}</div>"
 
 
 def section(anchor: str, kicker: str, title: str, *parts: str) -> str:

@@ -26,9 +26,9 @@ from estimator.result import Plan
 from estimator.scenario import Scenario
 from reports import images, pdf
 from reports.axes import drawing
+from reports.layout import PAPER_IN, Layout, Paper, layout_of
 from reports.style import stamp
 from reports.text import fitted, spread, width, wrapped
-from reports.layout import PAPER_IN, Layout, Paper, layout_of
 from reports.theme import DARK
 from reports.write import report_files
 from tests.plan_example import make_plan, self_hosted, serving_option, training_option, twelve_specs
