@@ -58,7 +58,7 @@ def hosted_arms(
 
 
 def _arm(row: HostedOffer, parameters: tuple[Assumption, ...]) -> ArmSpec:
-    what = row.model if row.closed else row.method
+    what = row.model.partition(" (")[0] if row.closed else row.method
     return ArmSpec(
         id=f"hosted:{row.provider}:{row.model}:{row.method}",
         label=f"{row.provider_label} hosted, {what}",

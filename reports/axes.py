@@ -13,6 +13,7 @@ from reports.text import width, wrapped
 from reports.theme import DARK, Theme
 
 LEGEND_COLUMNS = 5
+TWO_LINES_POINTS = 18.5
 
 
 @contextmanager
@@ -96,9 +97,10 @@ def row_names(
 def arm_rows(axes: Any, plan: Plan, arms: Sequence[Arm], *, low: float) -> None:
     """Names the rows of a bar chart by arm, in the colour of its kind."""
     limit = left_room_points(axes)
+    lines = 2 if height_points(axes) / len(arms) >= TWO_LINES_POINTS else 1
     row_names(
         axes,
-        [wrapped(arm.label, limit, 7.5, bold=True, lines=2) for arm in arms],
+        [wrapped(arm.label, limit, 7.5, bold=True, lines=lines) for arm in arms],
         low=low,
         size=7.5,
         colours=[KIND_COLOURS[arm.kind] for arm in arms],

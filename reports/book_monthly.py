@@ -37,6 +37,8 @@ SERIES_LABELS = {
     "api_price_factor": "API price over today's",
     "discount_factor": "present value of a dollar",
 }
+ANY_COLUMN = "?"
+"""Stands for the letters of a month's column until its formula is written; no formula has it."""
 BUILD, RUNNING = "before month 1", "months within the horizon"
 ALWAYS_READ = {"contingency_fraction", "horizon_months"}
 
@@ -171,9 +173,10 @@ def _series(book: Book, sheet: Any, row: int) -> int:
         cached = [0.0, *column_values.tolist()]
         if name == "discount_factor":
             book.discount = (1.0, *cached[1:])
+        month = book.names.formula(text, arm=None, column=ANY_COLUMN, series_rows=at)
+        whole = f"=IF({ANY_COLUMN}${at[RUNNING]}=1,{month},0)"
         for index, column in enumerate(columns):
-            month = book.names.formula(text, arm=None, column=column, series_rows=at)
-            formula = f"=IF({column}${at[RUNNING]}=1,{month},0)"
+            formula = whole.replace(ANY_COLUMN, column)
             book.formula(sheet, at[name] - 1, FIRST_MONTH_COLUMN + index, formula, cached[index])
     return row + len(at)
 
@@ -222,10 +225,11 @@ def _line(book: Book, sheet: Any, row: int, arm: Arm, line: LineResult) -> None:
     at = book.series_rows
     across = f"=SUM({columns[0]}{row + 1}:{columns[-1]}{row + 1})"
     book.formula(sheet, row, FIRST_MONTH_COLUMN - 1, across, line.total_usd, "usd")
+    quantity = book.names.formula(line.quantity_formula, arm=arm, column=ANY_COLUMN, series_rows=at)
+    price = book.names.formula(line.unit_price_formula, arm=arm, column=ANY_COLUMN, series_rows=at)
+    whole = f"={ANY_COLUMN}${at[occurs]}*{quantity}*{price}*(1+contingency_fraction)"
     for index, column in enumerate(columns):
-        quantity = book.names.formula(line.quantity_formula, arm=arm, column=column, series_rows=at)
-        price = book.names.formula(line.unit_price_formula, arm=arm, column=column, series_rows=at)
-        formula = f"={column}${at[occurs]}*{quantity}*{price}*(1+contingency_fraction)"
+        formula = whole.replace(ANY_COLUMN, column)
         book.formula(sheet, row, FIRST_MONTH_COLUMN + index, formula, line.usd[index], "usd")
     after = FIRST_MONTH_COLUMN + len(columns)
     book.text(sheet, row, after, line.quantity_formula)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from estimator.accuracy import NOTHING, accuracies
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, money, percent
 from reports.style import duration, gib, shortened
@@ -104,6 +105,29 @@ def assumptions(plan: Plan) -> str:
         f"{guesses} of the {len(rows)} assumptions that move the answer are guesses; replace them with your own"
         f" numbers, {leading} first"
     )
+
+
+MEASURED = {
+    "peak_memory_gib": "Memory at the peak",
+    "tokens_per_s_per_gpu": "Training speed",
+    "output_tokens_per_s_per_gpu": "Serving speed",
+}
+
+
+def accuracy() -> list[str]:
+    """How far predictions were from measured runs that the fit had not seen, at the harshest split of each."""
+    held_out = sorted((row for row in accuracies() if row.left_out != NOTHING), key=lambda row: row.p90_error)
+    found = []
+    for quantity, label in MEASURED.items():
+        row = [row for row in held_out if row.quantity == quantity][-1]
+        text = (
+            f"{label}: within {percent(row.median_error)} in the median and {percent(row.p90_error)} in 90 % of"
+            f" {row.runs} measured runs, with {row.left_out} left out of the fit"
+        )
+        if row.inside_fraction is not None:
+            text += f"; {percent(row.inside_fraction)} lie in the 80 % interval"
+        found.append(f"{text}.")
+    return found
 
 
 def break_even(plan: Plan) -> list[str]:

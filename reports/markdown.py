@@ -30,6 +30,7 @@ def plan_markdown(plan: Plan) -> str:
         _bullets([f"{advice.text} {advice.because}" for advice in plan.advice], title="### Next steps"),
         _folded("Cost by group", _groups(plan)),
         _folded("Prices", _prices(plan)) if plan.prices else "",
+        _folded("Accuracy against measured runs", _bullets(findings.accuracy())),
         _folded("Ruled out", _bullets([f"{item.what}: {item.reason}" for item in plan.ruled_out])),
         _folded("Not included", _bullets(plan.not_included)),
         f"<sub>{escaped(stamp(plan))}</sub>",

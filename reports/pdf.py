@@ -21,6 +21,8 @@ TITLE_SIZE = 15.0
 TORNADO_ROWS = 10
 DRAWN_OPTIONS = 4
 PRICE_ROWS = 14
+HEADING_ROOM = 26.0
+CHART_ROOM = 60.0 + HEADING_ROOM
 
 
 def budget_pdf(plan: Plan, *, paper: Paper = "a4") -> bytes:
@@ -99,17 +101,16 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     sheet.heading("What would change it")
     flips = plan.verdict.flips or ("nothing in the range searched",)
     sheet.points([findings.sentence(text) for text in flips], 9.0)
+    needed = max(110.0, min(26.0 * len(plan.arms) + 20, 330.0)) + CHART_ROOM
+    crossings = findings.break_even(plan)[:3]
     sheet.heading("Break-even")
-    sheet.points(findings.break_even(plan)[:3], 9.0)
-    rows = len(plan.arms)
-    needed = max(110.0, min(26.0 * rows + 20, 330.0))
-    if plan.advice:
+    sheet.points(crossings[: max(1, sheet.fitting(crossings, 9.0, keep=needed))], 9.0)
+    steps = [f"{advice.text} {advice.because}" for advice in plan.advice[:4]]
+    if kept := sheet.fitting(steps, 8.5, keep=needed + HEADING_ROOM, lines=3):
         sheet.heading("Next steps")
-        room = sheet.room
-        advised = plan.advice[: max(1, min(4, int((room - needed - 90) / 30)))]
-        sheet.points([f"{advice.text} {advice.because}" for advice in advised], 8.5, lines=3)
+        sheet.points(steps[:kept], 8.5, lines=3)
     sheet.heading("What each way costs")
-    height = min(needed, sheet.room - 60)
+    height = min(needed - CHART_ROOM, sheet.room - 60)
     kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
     charts.ranges(sheet.axes(height, left=185, right=52, above=14), plan)
 
@@ -302,7 +303,7 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for row in dict.fromkeys(listed)
     ]
-    left_out = sheet.points_height(plan.not_included, 7.5, lines=2) + 26
+    left_out = sheet.points_height([*plan.not_included, *findings.accuracy()], 7.5, lines=2) + 52
     sheet.table(columns, rows, size=6.8, lines=2, keep=left_out + 60 + 12.0 * min(len(plan.prices), PRICE_ROWS))
     if plan.defaults_used:
         sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 6.8, colour=SOFT, lines=3)
@@ -327,6 +328,8 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         for item in plan.prices
     ]
     sheet.table(prices, seen, size=6.8, keep=left_out)
+    sheet.heading("Accuracy against measured runs", before=2)
+    sheet.points(findings.accuracy(), 7.5, lines=2)
     if plan.not_included:
         sheet.heading("Not included", before=2)
         sheet.points(plan.not_included, 7.5, lines=2)

@@ -116,6 +116,11 @@ class Sheet:
         each = (len(wrapped(item, self.inner - 14, size, lines=lines)) for item in items)
         return sum(size * LEADING * count + 2.5 for count in each)
 
+    def fitting(self, items: Sequence[str], size: float, *, keep: float, lines: int = 0) -> int:
+        """How many of the items, from the first on, a list may have so that ``keep`` points stay free."""
+        heights = (self.points_height(items[:count], size, lines=lines) for count in range(1, len(items) + 1))
+        return sum(height <= self.room - keep for height in heights)
+
     def more(self, left: int, size: float = 7.5) -> None:
         """Says how many rows are left out here, and where they are."""
         self.paragraph(f"and {left} more in budget.xlsx and plan.json.", size, colour=SOFT, after=2.0)

@@ -236,6 +236,7 @@ def basis(plan: Plan) -> str:
         paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", "soft") if plan.defaults_used else "",
         f"<h3>Prices</h3>\n{table(price_heads, prices)}" if prices else "",
         f"<details><summary>All {len(rows)} assumptions</summary>\n{table(heads, rows)}</details>",
+        listed("Accuracy against measured runs", findings.accuracy()),
         listed("Considered and ruled out", [f"{item.what}: {item.reason}" for item in plan.ruled_out]),
         listed("Not included", plan.not_included),
         listed("Next commands", plan.next_commands),

@@ -30,6 +30,13 @@ SHEETS = (
 def budget_xlsx(plan: Plan, *, paper: Paper = "a4") -> bytes:
     """The workbook with live formulas and the program's values cached; the same plan gives the same bytes."""
     import xlsxwriter
+    from xlsxwriter.worksheet import Worksheet
+
+    class PlainSheet(Worksheet):  # type: ignore[misc]
+        """A sheet whose formulas use no function that would need a prefix: to look for some takes a second."""
+
+        def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
+            return formula.removeprefix("=")
 
     stream = BytesIO()
     workbook = xlsxwriter.Workbook(
@@ -50,7 +57,7 @@ def budget_xlsx(plan: Plan, *, paper: Paper = "a4") -> bytes:
         workbook=workbook,
         paper=paper,
         formats={name: workbook.add_format({"font_name": "Calibri", **style}) for name, style in FORMATS.items()},
-        sheets={name: workbook.add_worksheet(name) for name in SHEETS},
+        sheets={name: workbook.add_worksheet(name, PlainSheet) for name in SHEETS},
     )
     inputs = write_assumptions(book)
     write_monthly(book)

@@ -24,7 +24,7 @@ from estimator.errors import InputError
 from estimator.planning import plan as answer
 from estimator.result import Plan
 from estimator.scenario import Scenario
-from reports import images, pdf
+from reports import findings, images, pdf
 from reports.axes import drawing
 from reports.layout import PAPER_IN, Layout, Paper, layout_of
 from reports.style import stamp
@@ -75,6 +75,14 @@ def test_pdf_has_six_pages_each_with_number_and_stamp(document: pypdf.PdfReader,
         assert f"{number} / 6" in text
         assert default_plan.scenario_hash in text
         assert default_plan.command in text
+
+
+def test_last_page_says_how_accurate_it_is_and_what_is_not_in_it(
+    document: pypdf.PdfReader, default_plan: Plan
+) -> None:
+    text = " ".join(document.pages[5].extract_text().split())
+    for sentence in (*findings.accuracy(), *default_plan.not_included):
+        assert sentence in text
 
 
 def test_first_page_answers_with_range_and_break_even(document: pypdf.PdfReader, default_plan: Plan) -> None:

@@ -61,7 +61,7 @@ def test_text_neither_marks_up_nor_calls(plan: Plan) -> None:
 
 def test_folds_are_closed_and_fences_longer_than_what_they_hold(plan: Plan) -> None:
     text = plan_markdown(replace(plan, command="ftcost plan --model '```'"))
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == text.count("</details>") == 5
     assert text.endswith("````sh\nftcost plan --model '```'\n````\n")
 
 

@@ -51,8 +51,8 @@ def restarts_s(
     """Seconds lost to interruptions: each costs a restart and, on average, half a checkpoint interval of work.
 
     With rate r and loss l per interruption, work w takes w / (1 - r l) of wall time; the loss is the excess.
-    Valid while r l < 1; held at ``most_lost_fraction``, beyond which a run hardly advances. Source: derived (Young 1974, first
-    order).
+    Valid while r l < 1; held at ``most_lost_fraction``, beyond which a run hardly advances. Source: derived
+    (Young 1974, first order).
 
     >>> round(restarts_s(working_s=36000.0, interruptions_per_hour=0.1, restart_s=300.0,
     ...                  checkpoint_interval_s=1800.0, most_lost_fraction=0.9), 1)
