@@ -14,7 +14,7 @@ from estimator.memory import fits_word, memory
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
 from estimator.run import Run
-from estimator.speed import speed
+from estimator.speed import resource_fractions, speed
 from estimator.what_if import what_if
 from estimator.words import count, percent
 from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, whole
@@ -23,6 +23,44 @@ from reports.screen import Screen, numbers, words
 SCHEMA = 1
 MAX_SEQ_LEN = 100_000_000
 MAX_LORA_RANK = 8192
+
+MEMORY_FORMULAS = {
+    "weights": "held_parameters",
+    "quantization_constants": "quantized_bytes_per_parameter",
+    "adapters": "adapter_parameters",
+    "masters": "states",
+    "moments": "moment_bytes_per_parameter",
+    "gradients": "states",
+    "update_temporary": "states",
+    "activations": "layer_bytes_per_token",
+    "layer_working_set": "turn_bytes_per_token",
+    "logits_and_loss": "loss_bytes_per_logit",
+    "gathered_shards": "gathered",
+    "weight_casts": "moments",
+    "dequantization": "moments",
+}
+TIME_FORMULAS = {
+    "matrix products": "products_s",
+    "expert products": "products_s",
+    "attention": "attention_s",
+    "vocabulary": "loss_s",
+    "element-wise": "elementwise_s",
+    "casts": "low_precision_cast_s",
+    "adapters": "adapters_s",
+    "dequantisation": "dequantise_s",
+    "gradient accumulation": "accumulation_s",
+    "optimizer": "optimizer_s",
+    "kernel launch": "launch_s",
+    "offload": "offload_s",
+    "sharding": "sharding_micro_batch_s",
+    "gradient synchronisation": "sharding_step_s",
+    "tensor parallel": "tensor_parallel_s",
+    "context parallel": "context_parallel_s",
+    "expert parallel": "expert_parallel_s",
+    "pipeline bubble": "bubble_fraction",
+    "stragglers": "exposed_parts_s",
+}
+"""The formula behind each part, by the name that ``ftcost explain`` takes."""
 
 
 def run_from_flags(
@@ -110,6 +148,9 @@ def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
             "mfu": float(going.mfu),
             "hfu": float(going.hfu),
             "parts_s": {name: float(part) for name, part in going.parts_s.items()},
+            "bound_by_fraction": {
+                name: float(share) for name, share in resource_fractions(parts_s=going.parts_s).items()
+            },
         },
         "run": {
             "method": run.method,
@@ -174,12 +215,17 @@ def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen) -> Non
 
     screen.heading(f"Memory per GPU at its peak ({held['moment']})")
     rows = [
-        [name.replace("_", " "), f"{part / GIB:.2f}", percent(part / held["allocated_bytes"])]
+        [
+            name.replace("_", " "),
+            f"{part / GIB:.2f}",
+            percent(part / held["allocated_bytes"]),
+            MEMORY_FORMULAS[name],
+        ]
         for name, part in sorted(held["parts_bytes"].items(), key=lambda pair: -pair[1])
         if part
     ]
-    total = ["allocated", f"{held['allocated_bytes'] / GIB:.2f}", "100 %"]
-    screen.table([*words("part"), *numbers("GiB", "share")], [*rows, total])
+    total = ["allocated", f"{held['allocated_bytes'] / GIB:.2f}", "100 %", ""]
+    screen.table([*words("part"), *numbers("GiB", "share"), *words("ftcost explain")], [*rows, total])
     screen.line(
         f"Reserved by the allocator {held['reserved_bytes'] / GIB:.2f} GiB; on the device"
         f" {held['device_bytes'] / GIB:.2f} GiB ({held['device_low_bytes'] / GIB:.2f} to"
@@ -189,12 +235,16 @@ def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen) -> Non
 
     screen.heading("Where an optimizer step's time goes")
     rows = [
-        [name.replace("_", " "), f"{1000 * part:,.1f}", percent(part / going["step_s"])]
+        [name, f"{1000 * part:,.1f}", percent(part / going["step_s"]), TIME_FORMULAS[name]]
         for name, part in sorted(going["parts_s"].items(), key=lambda pair: -pair[1])
         if part
     ]
-    total = ["step", f"{1000 * going['step_s']:,.1f}", "100 %"]
-    screen.table([*words("part"), *numbers("ms", "share")], [*rows, total])
+    total = ["step", f"{1000 * going['step_s']:,.1f}", "100 %", ""]
+    screen.table([*words("part"), *numbers("ms", "share"), *words("ftcost explain")], [*rows, total])
+    bound = sorted(going["bound_by_fraction"].items(), key=lambda pair: -pair[1])
+    screen.line(
+        "Bound by " + ", ".join(f"{name} {percent(share)}" for name, share in bound if share >= 0.005) + "."
+    )
     screen.line(
         f"{going['tokens_per_s_per_gpu']:,.0f} tokens/s per GPU ({going['tokens_per_s_per_gpu_low']:,.0f} to"
         f" {going['tokens_per_s_per_gpu_high']:,.0f}, P10 to P90); MFU {percent(going['mfu'])}, HFU"

@@ -101,7 +101,8 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     sheet.heading("What would change it")
     flips = plan.verdict.flips or ("nothing in the range searched",)
     sheet.points([findings.sentence(text) for text in flips], 9.0)
-    needed = max(110.0, min(26.0 * len(plan.arms) + 20, 330.0)) + CHART_ROOM
+    rows = len(plan.arms)
+    needed = max(110.0, min(26.0 * rows + 20, max(230.0, 13.5 * rows + 12))) + CHART_ROOM
     crossings = findings.break_even(plan)[:3]
     sheet.heading("Break-even")
     sheet.points(crossings[: max(1, sheet.fitting(crossings, 9.0, keep=needed))], 9.0)

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from estimator.memory.peak import PARTS
+from estimator.speed.bound import RESOURCE
 from reports.cli import main
+from reports.estimate import MEMORY_FORMULAS, TIME_FORMULAS
+from reports.explain import formulas
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str, int]:
@@ -163,3 +167,10 @@ def test_what_if_lists_only_what_fits_cheapest_first(
     assert all(change["fits"] in ("yes", "likely") for change in changes)
     costs = [change["relative_cost"] for change in changes]
     assert costs == sorted(costs)
+
+
+def test_every_part_of_an_estimate_names_a_formula_that_can_be_explained() -> None:
+    known = set(formulas())
+    assert {*MEMORY_FORMULAS.values(), *TIME_FORMULAS.values()} <= known
+    assert set(MEMORY_FORMULAS) == set(PARTS)
+    assert set(TIME_FORMULAS) == set(RESOURCE)
