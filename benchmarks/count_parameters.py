@@ -30,8 +30,8 @@ import transformers  # noqa: E402
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 
 from estimator.architecture import Architecture  # noqa: E402
-from estimator.hf_config import architecture_of  # noqa: E402
-from estimator.hf_families import READERS  # noqa: E402
+from estimator.hf.config import architecture_of  # noqa: E402
+from estimator.hf.families import READERS  # noqa: E402
 from estimator.models import models  # noqa: E402
 from estimator.parameters import total_parameters  # noqa: E402
 

@@ -2,7 +2,7 @@
 
 What is typed is tried in this order, without regard to case; the first step that matches decides:
 
-1. a path: it ends in ``.json`` or is a directory with a ``config.json``, which `estimator.hf_config` reads;
+1. a path: it ends in ``.json`` or is a directory with a ``config.json``, which `estimator.hf.config` reads;
 2. a hub id, or an alias of a row;
 3. a short name of ``data/model_names.csv`` (``7b``, ``mistral``, ``llama-3``), each row with its reason;
 4. a hub id without its organisation, or under another one (mirrors keep the name);
@@ -126,7 +126,7 @@ def resolve_model(text: str) -> ResolvedModel:
 
 
 def _from_file(name: str, path: Path) -> ResolvedModel:
-    from estimator.hf_config import read_config
+    from estimator.hf.config import read_config
 
     architecture = read_config(path)
     how = f"{name} is a Hugging Face configuration of family {architecture.family}."

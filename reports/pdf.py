@@ -22,7 +22,7 @@ TORNADO_ROWS = 10
 DRAWN_OPTIONS = 4
 PRICE_ROWS = 14
 HEADING_ROOM = 26.0
-CHART_ROOM = 60.0 + HEADING_ROOM
+CHART_ROOM = HEADING_ROOM + 52.0
 
 
 def budget_pdf(plan: Plan, *, paper: Paper = "a4") -> bytes:
@@ -102,16 +102,18 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     flips = plan.verdict.flips or ("nothing in the range searched",)
     sheet.points([findings.sentence(text) for text in flips], 9.0)
     rows = len(plan.arms)
-    needed = max(110.0, min(26.0 * rows + 20, max(230.0, 13.5 * rows + 12))) + CHART_ROOM
+    wanted = max(110.0, min(26.0 * rows + 20, 330.0))
+    least = min(wanted, 12.5 * rows + 14) + CHART_ROOM
+    steps = [f"{advice.text} {advice.because}" for advice in plan.advice[:4]]
+    first_step = sheet.points_height(steps[:1], 8.5, lines=3) + HEADING_ROOM
     crossings = findings.break_even(plan)[:3]
     sheet.heading("Break-even")
-    sheet.points(crossings[: max(1, sheet.fitting(crossings, 9.0, keep=needed))], 9.0)
-    steps = [f"{advice.text} {advice.because}" for advice in plan.advice[:4]]
-    if kept := sheet.fitting(steps, 8.5, keep=needed + HEADING_ROOM, lines=3):
+    sheet.points(crossings[: max(1, sheet.fitting(crossings, 9.0, keep=least + first_step))], 9.0)
+    if kept := sheet.fitting(steps, 8.5, keep=least + HEADING_ROOM, lines=3):
         sheet.heading("Next steps")
         sheet.points(steps[:kept], 8.5, lines=3)
     sheet.heading("What each way costs")
-    height = min(needed - CHART_ROOM, sheet.room - 60)
+    height = min(wanted, sheet.room - CHART_ROOM + HEADING_ROOM)
     kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
     charts.ranges(sheet.axes(height, left=185, right=52, above=14), plan)
 

@@ -18,7 +18,7 @@ from estimator.flop import (
     micro_batch_matmul_flop,
     model_flop_per_token,
 )
-from estimator.hf_config import architecture_of
+from estimator.hf.config import architecture_of
 from estimator.run import Run, lora_roles
 
 COUNTED = Path(__file__).parents[1] / "benchmarks" / "torch_flop.csv"

@@ -9,7 +9,7 @@ import pytest
 from estimator.accelerators import resolve_accelerator
 from estimator.assumptions import shipped
 from estimator.errors import UnknownNameError
-from estimator.hf_config import read_config
+from estimator.hf.config import read_config
 from estimator.measured import read_runs
 from estimator.memory import fits_word, memory, predicted_bytes, predicted_range_bytes
 from estimator.models import resolve_model

@@ -11,8 +11,8 @@ import pytest
 
 from estimator.errors import InputError, UnknownNameError
 from estimator.families import TRAITS
-from estimator.hf_config import architecture_of, read_config
-from estimator.hf_families import READERS
+from estimator.hf.config import architecture_of, read_config
+from estimator.hf.families import READERS
 from estimator.model_rows import COLUMNS, read_rows
 from estimator.models import models, resolve_model, short_names
 from estimator.parameters import active_parameters, adapters, total_parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from estimator.hf_shared import Fields, Reader, bias, sizes
-from estimator.hf_values import Values
+from estimator.hf.shared import Fields, Reader, bias, sizes
+from estimator.hf.values import Values
 
 
 def _falcon(v: Values) -> Fields:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from estimator.architecture import LatentAttention
-from estimator.hf_mixers import gated_delta_net, mamba2, short_convolution
-from estimator.hf_shared import (
+from estimator.hf.mixers import gated_delta_net, mamba2, short_convolution
+from estimator.hf.shared import (
     Fields,
     Reader,
     bias,
@@ -19,7 +19,7 @@ from estimator.hf_shared import (
     sizes,
     window,
 )
-from estimator.hf_values import Values
+from estimator.hf.values import Values
 
 
 def _mixtral(v: Values) -> Fields:

@@ -6,7 +6,7 @@ Sources: the shapes of the modules in Hugging Face Transformers 5.23 (Qwen 3.5, 
 from __future__ import annotations
 
 from estimator.architecture import Mixer
-from estimator.hf_values import Values
+from estimator.hf.values import Values
 
 
 def gated_delta_net(v: Values, *, hidden: int, layers: int) -> Mixer | None:

@@ -16,8 +16,8 @@ from typing import Any
 from estimator.architecture import Architecture
 from estimator.errors import InputError, UnknownNameError
 from estimator.families import build_architecture
-from estimator.hf_families import ALIASES, READERS
-from estimator.hf_values import Values
+from estimator.hf.families import ALIASES, READERS
+from estimator.hf.values import Values
 
 LARGEST_FILE_BYTES = 8 * 2**20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from estimator.hf_values import Values
+from estimator.hf.values import Values
 
 Fields = dict[str, Any]
 Reader = Callable[[Values], Fields]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from estimator.architecture import GlobalAttention
-from estimator.hf_mixers import gated_delta_net, short_convolution
-from estimator.hf_shared import (
+from estimator.hf.mixers import gated_delta_net, short_convolution
+from estimator.hf.shared import (
     LOCAL,
     Fields,
     Reader,
@@ -18,7 +18,7 @@ from estimator.hf_shared import (
     sizes,
     window,
 )
-from estimator.hf_values import Values
+from estimator.hf.values import Values
 
 
 def _llama(v: Values) -> Fields:

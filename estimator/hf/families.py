@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from estimator import hf_dense, hf_early, hf_mixtures
-from estimator.hf_shared import Reader
+from estimator.hf import dense, early, mixtures
+from estimator.hf.shared import Reader
 
-READERS: Mapping[str, Reader] = MappingProxyType({**hf_dense.READERS, **hf_early.READERS, **hf_mixtures.READERS})
+READERS: Mapping[str, Reader] = MappingProxyType({**dense.READERS, **early.READERS, **mixtures.READERS})
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
