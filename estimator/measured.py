@@ -41,7 +41,8 @@ class MeasuredRow:
         id, source, notes: as in the file ("line N" where there is no id).
         run: its settings.
         gpu: canonical accelerator name; "" where the row names none.
-        peak_memory_bytes, memory_kind: what was measured, None and "" where it was not.
+        peak_memory_bytes: what was measured, None where it was not.
+        memory_kind: which figure the row means; "unknown" where it does not say.
         tokens_per_s_per_gpu: likewise.
         assumed: settings the row does not state, with the values taken ("recompute=full").
     """
@@ -216,7 +217,7 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         run=run,
         gpu=gpu,
         peak_memory_bytes=_value(gib, "peak_memory_gib") * GIB if gib else None,
-        memory_kind=kind if gib else "",
+        memory_kind=kind,
         tokens_per_s_per_gpu=_value(speed, "tokens_per_s_per_gpu") if speed else None,
         assumed=tuple(assumed),
     )

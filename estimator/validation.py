@@ -28,7 +28,7 @@ class Check:
     Attributes:
         id: of the run.
         quantity: peak_memory_gib, tokens_per_s_per_gpu (training) or output_tokens_per_s_per_gpu (serving).
-        predicted, measured: in the unit of the quantity's name.
+        predicted, measured: in the unit of the quantity's name; measured is None where the row has none.
         low, high: P10 and P90 of the prediction; None for serving rows of a file without them.
         groups: method, stack, gpu and sharding of the run, for the summary.
         assumed: settings that the row does not state, with the values taken.
@@ -37,16 +37,16 @@ class Check:
     id: str
     quantity: str
     predicted: float
-    measured: float
+    measured: float | None
     low: float | None
     high: float | None
     groups: Mapping[str, str]
     assumed: tuple[str, ...] = ()
 
     @property
-    def error(self) -> float:
-        """Predicted over measured, less one."""
-        return self.predicted / self.measured - 1
+    def error(self) -> float | None:
+        """Predicted over measured, less one; None where nothing was measured."""
+        return None if self.measured is None else self.predicted / self.measured - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,33 +94,28 @@ def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation
         rows, unread = read_runs(path)
         problems += unread
         for row in rows:
-            found = _training_checks(row, constants)
-            checks += found
-            if not found:
-                problems.append(RowProblem(id=row.id, line=0, reason="nothing measured: no memory and no speed"))
+            checks += _training_checks(row, constants)
     return Validation(checks=tuple(checks), problems=tuple(problems), summaries=tuple(summaries(checks)))
 
 
 def _training_checks(row: MeasuredRow, constants: Mapping[str, float]) -> list[Check]:
     run = row.run
     groups = {"method": run.method, "stack": run.stack, "gpu": row.gpu or "not stated", "sharding": run.sharding}
-    found = []
-    if row.peak_memory_bytes is not None:
-        held = memory(run=run, constants=constants)
-        low, high = predicted_range_bytes(run=run, predicted=held, kind=row.memory_kind, constants=constants)
-        found.append(
-            Check(
-                id=row.id,
-                quantity=MEMORY,
-                predicted=float(predicted_bytes(predicted=held, kind=row.memory_kind)) / GIB,
-                measured=row.peak_memory_bytes / GIB,
-                low=float(low) / GIB,
-                high=float(high) / GIB,
-                groups=groups,
-                assumed=row.assumed,
-            )
+    held = memory(run=run, constants=constants)
+    low, high = predicted_range_bytes(run=run, predicted=held, kind=row.memory_kind, constants=constants)
+    found = [
+        Check(
+            id=row.id,
+            quantity=MEMORY,
+            predicted=float(predicted_bytes(predicted=held, kind=row.memory_kind)) / GIB,
+            measured=None if row.peak_memory_bytes is None else row.peak_memory_bytes / GIB,
+            low=float(low) / GIB,
+            high=float(high) / GIB,
+            groups=groups,
+            assumed=row.assumed,
         )
-    if row.tokens_per_s_per_gpu is not None:
+    ]
+    if row.gpu:
         going = speed(run=run, constants=constants)
         rate = float(going.tokens_per_s_per_gpu)
         found.append(
@@ -174,7 +169,7 @@ def _serving_checks(
 
 def summaries(checks: Iterable[Check]) -> list[Summary]:
     """Median and 90th percentile of the absolute error: of each quantity, and by each grouping."""
-    every = list(checks)
+    every = [check for check in checks if check.measured is not None]
     found = []
     for quantity in QUANTITIES:
         of_it = [check for check in every if check.quantity == quantity]
@@ -189,11 +184,11 @@ def summaries(checks: Iterable[Check]) -> list[Summary]:
 
 
 def _summary(quantity: str, grouping: str, group: str, checks: Sequence[Check]) -> Summary:
-    errors = np.array([check.error for check in checks])
+    errors = np.array([check.error for check in checks], dtype=float)
     inside = [
         check.low <= check.measured <= check.high
         for check in checks
-        if check.low is not None and check.high is not None
+        if check.measured is not None and check.low is not None and check.high is not None
     ]
     return Summary(
         quantity=quantity,

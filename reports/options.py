@@ -246,7 +246,7 @@ def plan_flags() -> Sequence[click.Parameter]:
             "--out",
             type=click.Path(path_type=Path),
             panel=OUTPUT,
-            help="Folder for report.html, budget.pdf, budget.xlsx, charts and plan.json.",
+            help="Folder for report.html, budget.pdf, budget.xlsx, charts, plan.json and plan.csv.",
         ),
         Flag("--format", panel=OUTPUT, help="tables, markdown (fit for a pull request) or json. [tables]"),
         Flag("--charts", panel=OUTPUT, help="Formats of the chart files: png, svg or png,svg. [png]"),

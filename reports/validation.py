@@ -26,8 +26,9 @@ def validation_json(found: Validation) -> dict[str, Any]:
             check.id, {"id": check.id, "predicted": {}, "measured": {}, "error": {}, "low": {}, "high": {}}
         )
         run["predicted"][check.quantity] = check.predicted
-        run["measured"][check.quantity] = check.measured
-        run["error"][check.quantity] = check.error
+        if check.measured is not None:
+            run["measured"][check.quantity] = check.measured
+            run["error"][check.quantity] = check.error
         run["low"][check.quantity] = check.low
         run["high"][check.quantity] = check.high
         run["assumed"] = list(check.assumed)
@@ -57,10 +58,13 @@ def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool
             _show_summary(TITLES[quantity], rows, screen)
         if rows and not brief:
             _show_worst([check for check in found.checks if check.quantity == quantity], screen)
+    unmeasured = [check for check in found.checks if check.measured is None]
+    if own and unmeasured:
+        _show_predictions(unmeasured, screen)
     if found.problems:
         screen.heading(f"Not predicted ({len(found.problems)})")
         for problem in found.problems:
-            line = f", line {problem.line}" if problem.line else ""
+            line = f", line {problem.line}" if problem.line and not problem.id.startswith("line ") else ""
             screen.item(f"{problem.id}{line}: {problem.reason}")
 
 
@@ -105,12 +109,30 @@ def _show_summary(title: str, rows: list[Summary], screen: Screen) -> None:
     )
 
 
+def _show_predictions(checks: list[Check], screen: Screen) -> None:
+    """What is expected of runs whose quantity was not measured."""
+    screen.heading("Predicted where nothing was measured")
+    screen.table(
+        [*words("run", "quantity"), *numbers("predicted", "P10 to P90")],
+        [
+            [
+                check.id,
+                TITLES[check.quantity],
+                f"{check.predicted:,.4g}",
+                f"{check.low or 0:,.4g} to {check.high or 0:,.4g}",
+            ]
+            for check in checks
+        ],
+    )
+
+
 def _show_worst(checks: list[Check], screen: Screen) -> None:
-    worst = sorted(checks, key=lambda check: -abs(check.error))[:WORST]
+    known = [(abs(check.error), check) for check in checks if check.error is not None]
+    worst = [check for _, check in sorted(known, key=lambda pair: -pair[0])[:WORST]]
     screen.table(
         [*words("worst"), *numbers("predicted", "measured", "error")],
         [
-            [check.id, f"{check.predicted:,.4g}", f"{check.measured:,.4g}", f"{100 * check.error:+.1f} %"]
+            [check.id, f"{check.predicted:,.4g}", f"{check.measured:,.4g}", f"{100 * (check.error or 0.0):+.1f} %"]
             for check in worst
         ],
     )

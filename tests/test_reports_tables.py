@@ -6,10 +6,12 @@ import csv
 import io
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from estimator.result import Plan
+from reports.cli import main
 from reports.table_files import CSV_COLUMNS, FOCUS_COLUMNS, focus_csv, plan_csv
 from tests.plan_example import hosted, make_plan, self_hosted, serving_option, training_option
 
@@ -97,3 +99,15 @@ def test_focus_names_who_would_send_the_bill(tuned: Plan) -> None:
     found = {(row["x_CostGroup"], row["PricingUnit"]): row for row in read(focus_csv(rented))}
     assert found["serving", "million tokens"]["ProviderName"] == "together"
     assert found["serving", "million tokens"]["ServiceCategory"] == "AI and Machine Learning"
+
+
+def test_flags_choose_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    words = ("plan", "--model", "1b", "--charts", "svg", "--focus", "--paper", "letter", "--out", str(out))
+    monkeypatch.setattr("sys.argv", ["ftcost", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    charts = {f"{name}.svg" for name in ("cost-over-time", "options", "memory")}
+    others = {"report.html", "budget.pdf", "budget.xlsx", "plan.json", "plan.csv", "focus.csv"}
+    assert {path.name for path in out.iterdir()} == charts | others

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from html import escape
+from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -236,13 +236,7 @@ def test_panel_computes_what_the_program_computes(page: str, tmp_path: Path) -> 
         | {"contingency_fraction": round(chance.random(), 3), "traffic_growth_fraction_per_year": 0.5}
         for _ in range(10)
     ]
-    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', page)
-    assert policy is not None
-    driver = f"<script>const SETTINGS = {json.dumps(settings)};{DRIVE}</script></body>"
-    dom = dumped(page.replace(policy[0], "").replace("</body>", driver), tmp_path)
-    text = re.search(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
-    assert text is not None
-    answers = json.loads(text[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    answers = driven(page, f"const SETTINGS = {json.dumps(settings)};{DRIVE}", tmp_path)
     assert len(answers) == len(settings) == 10
     for setting, answer in zip(settings, answers, strict=True):
         wanted = expected(setting)
@@ -254,6 +248,58 @@ def test_panel_computes_what_the_program_computes(page: str, tmp_path: Path) -> 
         assert totals == sorted(totals)
         assert answer["answer"].startswith(f"{wanted[answer['order'][0]]['label']} costs least: $")
         assert f"--requests-per-day {setting['requests_per_day']:g}"[:24] in answer["command"]
+
+
+USE = """
+const rows = () => [...document.querySelectorAll("#over-time tbody tr")];
+const totals = () => rows().map((row) => Number(row.cells[2].dataset.value));
+const button = document.querySelector("#over-time thead th:nth-child(3) button");
+const found = {};
+button.click();
+found.rising = totals();
+button.click();
+found.falling = totals();
+const slider = document.getElementById("slide-rows");
+const field = document.getElementById("value-rows");
+found.placed = [];
+for (const place of ["0", "500", "1000"]) {
+  slider.value = place;
+  slider.dispatchEvent(new Event("input"));
+  found.placed.push(Number(field.value));
+}
+found.address = location.hash;
+field.value = "-3";
+field.dispatchEvent(new Event("input"));
+found.invalid = field.getAttribute("aria-invalid");
+document.getElementById("reset").click();
+found.reset = [Number(field.value), slider.value, location.hash, document.getElementById("live-again").hidden];
+const place = document.createElement("pre");
+place.id = "found";
+place.textContent = JSON.stringify(found);
+document.body.append(place);
+"""
+
+
+def driven(page: str, program: str, folder: Path) -> Any:
+    """What a program that is added to the page finds; the page's policy, which forbids it, is taken out."""
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', page)
+    assert policy is not None
+    changed = page.replace(policy[0], "").replace("</body>", f"<script>{{{program}}}</script></body>")
+    text = re.search(r'<pre id="found">(.*?)</pre>', dumped(changed, folder), re.DOTALL)
+    assert text is not None
+    return json.loads(unescape(text[1]))
+
+
+def test_tables_sort_and_sliders_move(page: str, plan: Plan, tmp_path: Path) -> None:
+    found = driven(page, USE, tmp_path)
+    totals = sorted(arm.total_usd.base for arm in plan.arms)
+    assert found["rising"] == pytest.approx(totals)
+    assert found["falling"] == pytest.approx(totals[::-1])
+    rows = plan.scenario.assumptions["rows"]
+    assert found["placed"] == pytest.approx([rows / 20, rows, rows * 20])
+    assert found["address"] == "#rows=200000"
+    assert found["invalid"] == "true"
+    assert found["reset"] == [rows, "500", "", True]
 
 
 def test_page_as_written_runs_under_its_own_policy_and_reads_its_address(

@@ -167,7 +167,6 @@ function show(found, changes) {
     fields.get(name).flag ? fields.get(name).flag + " " + value : "--set " + name + "=" + value);
   byId("live-command").textContent = words.length ? words.join(" ") : "";
   byId("live-again").hidden = words.length === 0;
-  byId("reset").disabled = words.length === 0;
 }
 
 function update() {

@@ -1,0 +1,70 @@
+"""``ftcost validate``: every row is predicted or named, and the summary is of what was measured."""
+
+from pathlib import Path
+
+import pytest
+
+from estimator.accuracy import NOTHING, accuracies
+from estimator.assumptions import shipped
+from estimator.errors import InputError
+from estimator.validation import MEMORY, SERVING, SPEED, Validation, validate
+from reports.validation import validation_json
+
+HEAD = "model,method,gpu,micro_batch,seq_len,peak_memory_gib,tokens_per_s_per_gpu\n"
+
+
+def of(tmp_path: Path, text: str) -> Validation:
+    path = tmp_path / "runs.csv"
+    path.write_text(text, encoding="utf-8")
+    return validate(path=path, constants=shipped())
+
+
+def test_five_columns_are_enough_and_bad_rows_are_named(tmp_path: Path) -> None:
+    found = of(
+        tmp_path,
+        HEAD
+        + "llama-3.1-8b,lora,h100,4,2048,40,9000\nnosuch,lora,h100,4,2048,,\n7b,full,h100,1,2048,,\n"
+        + "7b,lorra,h100,1,2048,9,\n7b,lora,h100,x,2048,9,\n",
+    )
+    assert [problem.line for problem in found.problems] == [3, 5, 6]
+    answer = validation_json(found)
+    first, unmeasured = answer["runs"]
+    assert set(first["predicted"]) == set(first["measured"]) == set(first["error"]) == {MEMORY, SPEED}
+    assert first["error"][MEMORY] == pytest.approx(first["predicted"][MEMORY] / 40 - 1)
+    assert set(unmeasured["predicted"]) == {MEMORY, SPEED}
+    assert unmeasured["measured"] == {}
+    assert answer["summary"][MEMORY]["all"]["all"]["runs"] == 1
+    assert "recompute=full" in first["assumed"]
+
+
+def test_serving_rows_are_predicted_too(tmp_path: Path) -> None:
+    found = of(
+        tmp_path,
+        "id,model,gpu,gpus,tp,weights_dtype,engine,input_tokens,output_tokens,batch,output_tokens_per_s_per_gpu\n"
+        "a,meta-llama/Llama-3.1-8B,h100-80gb-sxm,1,1,fp8,tensorrt-llm,128,128,,28000\n"
+        "b,nosuch,h100-80gb-sxm,1,1,fp8,tensorrt-llm,128,128,,28000\n",
+    )
+    assert [check.id for check in found.checks] == ["a"]
+    assert found.checks[0].quantity == SERVING
+    assert [problem.id for problem in found.problems] == ["b"]
+
+
+def test_a_file_without_the_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="micro_batch"):
+        of(tmp_path, "a,b\n1,2\n")
+    with pytest.raises(InputError, match="cannot be read"):
+        validate(path=tmp_path, constants=shipped())
+
+
+def test_all_shipped_runs_are_predicted_and_within_the_errors_that_are_stated() -> None:
+    found = validate(path=None, constants=shipped())
+    assert found.problems == ()
+    overall = {row.quantity: row for row in found.summaries if row.grouping == "all"}
+    for stated in accuracies():
+        row = overall[stated.quantity]
+        assert row.runs == stated.runs
+        if stated.left_out == NOTHING:
+            assert row.median_error == pytest.approx(stated.median_error, abs=0.006)
+            assert row.p90_error == pytest.approx(stated.p90_error, abs=0.02)
+        else:
+            assert stated.p90_error >= row.p90_error - 0.02
