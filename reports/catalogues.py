@@ -145,7 +145,7 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
             ("x", "right", "gpus"),
             ("on-demand", "right", "on_demand_usd_per_gpu_hour"),
             ("spot", "right", "spot_usd_per_gpu_hour"),
-            ("seen", "left", "seen"),
+            ("seen", "right", "seen"),
         )
     elif kind == "api":
         rows = pricing.api_models(as_of=as_of)
@@ -156,8 +156,8 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
             ("in", "right", "input_usd_per_million_tokens"),
             ("cached", "right", "cached_input_usd_per_million_tokens"),
             ("out", "right", "output_usd_per_million_tokens"),
-            ("until", "left", "available_until"),
-            ("seen", "left", "seen"),
+            ("until", "right", "available_until"),
+            ("seen", "right", "seen"),
         )
     else:
         rows = pricing.hosted_finetuning(as_of=as_of)
@@ -165,11 +165,12 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
             ("model", "left", "model"),
             ("provider", "left", "provider"),
             ("method", "left", "method"),
+            ("aim", "left", "objective"),
             ("train", "right", "train_usd_per_million_tokens"),
             ("in", "right", "serve_input_usd_per_million_tokens"),
             ("out", "right", "serve_output_usd_per_million_tokens"),
             ("host/h", "right", "hosting_usd_per_hour"),
-            ("until", "left", "available_until"),
+            ("until", "right", "available_until"),
         )
     _show(
         f"{kind} price",

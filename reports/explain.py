@@ -22,6 +22,7 @@ FORMULA_MODULES = (
     "estimator.scenario",
     "estimator.breakeven",
     "estimator.risk",
+    "estimator.derived",
     "pricing.own",
 )
 
@@ -60,7 +61,7 @@ def show_explanation(name: str, screen: Screen) -> None:
     function = found[name]
     screen.line(f"{name}{inspect.signature(function)}")
     screen.line()
-    print(inspect.getdoc(function) or "", file=screen.stream)
+    screen.line(inspect.getdoc(function) or "")
     screen.line()
     screen.line(f"Defined in {function.__module__}.")
     used = sorted(row for row in rows if f'"{row}"' in inspect.getsource(function))

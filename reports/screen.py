@@ -76,6 +76,9 @@ class Screen:
         """Rows under their titles; columns of words give way where the width is too small."""
         titles = [column.title for column in columns]
         widths = self._widths(columns, [titles, *rows], gap)
+        if sum(widths) + gap * (len(widths) - 1) > self.width:
+            gap = 1
+            widths = self._widths(columns, [titles, *rows], gap)
         for index, row in enumerate([titles, *rows]):
             cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
             for height in range(max(map(len, cells))):
