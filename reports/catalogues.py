@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -14,6 +16,7 @@ from reports.screen import Column, Screen
 
 PRICE_KINDS = ("gpu", "api", "hosted")
 TERA = 1e12
+PIPE_WIDTH = 1000
 
 Row = Mapping[str, Any]
 Columns = Sequence[tuple[str, str, str]]
@@ -35,12 +38,17 @@ def _show(kind: str, rows: Iterable[Row], columns: Columns, *, text: str, as_jso
     if as_json:
         print(json.dumps(kept, indent=2, default=str))
         return
-    screen = Screen()
+    screen = _screen()
     screen.table(
         [Column(title, number=justify == "right") for title, justify, _ in columns],
         [[_cell(row[key]) for _, _, key in columns] for row in kept],
     )
     screen.line(f"{len(kept)} of {len(every)}.")
+
+
+def _screen() -> Screen:
+    """The terminal; in a pipe one line per row, so that other programs can read names whole."""
+    return Screen() if sys.stdout.isatty() or os.environ.get("COLUMNS") else Screen(width=PIPE_WIDTH)
 
 
 def _cell(value: Any) -> str:

@@ -15,6 +15,9 @@ from typing import TextIO
 
 GAP = 2
 NARROWEST = 40
+UNBROKEN = 24
+"""Words up to this length are never broken in a table."""
+
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
@@ -114,7 +117,7 @@ class Screen:
 
 
 def _longest_word(text: str) -> int:
-    return max((len(word) for word in text.replace("-", "- ").split()), default=0)
+    return max((min(len(word), UNBROKEN) for word in text.replace("-", "- ").split()), default=0)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
