@@ -54,7 +54,9 @@ def _screen() -> Screen:
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.4g}" if value >= 1 else f"{value:.3g}"
+    return str(value)
 
 
 def show_models(text: str, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import TextIO
 
 GAP = 2
 NARROWEST = 40
-UNBROKEN = 24
+UNBROKEN = 20
 """Words up to this length are never broken in a table."""
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
