@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from estimator.accuracy import NOTHING, accuracies
 from estimator.numbers import GIB
 from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent
+from reports.findings import accuracy
 from reports.screen import Column, Screen, numbers, words
 
 WIDE = 100
@@ -36,7 +36,7 @@ def show_plan(plan: Plan, screen: Screen) -> None:
     _assumptions(plan, screen)
     _advice(plan, screen)
     _prices(plan, screen)
-    _trust(screen)
+    _bullets(screen, "Accuracy (`ftcost validate` shows more)", accuracy())
     _bullets(screen, "Ruled out", _by_reason(plan))
     _bullets(screen, "Not included", plan.not_included)
     _bullets(screen, "Next", plan.next_commands)
@@ -216,25 +216,6 @@ def _by_reason(plan: Plan) -> list[str]:
     for row in plan.ruled_out:
         reasons.setdefault(row.reason, []).append(row.what)
     return [f"{'; '.join(whats)}: {reason}" for reason, whats in reasons.items()]
-
-
-def _trust(screen: Screen) -> None:
-    """Held-out errors of the physics, harshest split of each quantity."""
-    names = {
-        "peak_memory_gib": "memory",
-        "tokens_per_s_per_gpu": "training speed",
-        "output_tokens_per_s_per_gpu": "serving speed",
-    }
-    harshest = {
-        row.quantity: row for row in sorted(accuracies(), key=lambda one: one.p90_error) if row.left_out != NOTHING
-    }
-    screen.heading("Accuracy")
-    parts = [
-        f"{names[row.quantity]} within {percent(row.median_error)} in the median and {percent(row.p90_error)} in"
-        f" 90 % of {row.runs} measured runs, {row.left_out} left out of the fit"
-        for row in harshest.values()
-    ]
-    screen.line(f"{'; '.join(parts)}. `ftcost validate` shows more.".capitalize())
 
 
 def _bullets(screen: Screen, title: str, texts: Sequence[str] | Iterable[str]) -> None:
