@@ -95,7 +95,7 @@ def _nothing_fits() -> Iterator[None]:
 def _with_file(given: Mapping[str, Any], *, model_needed: bool = True) -> Mapping[str, Any]:
     """The flags, with those of a scenario file where there is one."""
     if given["file"] is not None:
-        from reports.scenario_file import with_file
+        from reports.commands.scenario_file import with_file
 
         return with_file(click.get_current_context(), model_needed=model_needed)
     if model_needed and given["model"] is None:
@@ -137,7 +137,7 @@ def plan(**given: Any) -> None:
 def init(model: str | None) -> None:
     """A scenario file with every key and its default: `ftcost init > plan.toml`, then `ftcost plan plan.toml`."""
     from estimator.models import resolve_model
-    from reports.template import template
+    from reports.commands.template import template
 
     if model is None:
         sys.stdout.write(template())
@@ -148,7 +148,7 @@ def init(model: str | None) -> None:
 
 def compare(files: tuple[Path, ...], as_json: bool) -> None:
     """Scenario files side by side: recommendation, costs, break-even, and the lines that differ."""
-    from reports import compare as comparison
+    from reports.commands import compare as comparison
 
     with _nothing_fits():
         found = comparison.compared(files)
@@ -160,7 +160,7 @@ def compare(files: tuple[Path, ...], as_json: bool) -> None:
 
 def breakeven(**given: Any) -> None:
     """Cost of tuning and of every API model against one number, and where they cross."""
-    from reports import breakeven as curves
+    from reports.commands import breakeven as curves
     from reports.files import check_directory, write_files
 
     if given["out"] is not None:
@@ -178,7 +178,7 @@ def breakeven(**given: Any) -> None:
 
 def sweep(**given: Any) -> None:
     """A grid of flags and assumptions as one CSV, a row per point and option."""
-    from reports import sweep as grids
+    from reports.commands import sweep as grids
 
     if given["out"] is not None:
         grids.check_target(given["out"])
@@ -193,7 +193,13 @@ def sweep(**given: Any) -> None:
 
 def estimate(**given: Any) -> None:
     """One exact configuration: memory by part, FLOP, and where the step's time goes."""
-    from reports.estimate import answer_estimate, run_from_flags, show_estimate, show_what_if, what_if_rows
+    from reports.commands.estimate import (
+        answer_estimate,
+        run_from_flags,
+        show_estimate,
+        show_what_if,
+        what_if_rows,
+    )
 
     autocast = {None: None, True: "yes", False: "no"}[given["autocast"]]
     run, values = run_from_flags(
@@ -224,8 +230,8 @@ def estimate(**given: Any) -> None:
 def serve_plan(**given: Any) -> None:
     """Replicas for a load on every card that can hold the model, cheapest first."""
     from estimator.models import resolve_model
+    from reports.commands.serve import serve_rows, show_serve_plan
     from reports.flags import positive, price_day, serving_scenario
-    from reports.serve import serve_rows, show_serve_plan
 
     asked = serving_scenario(
         model=given["model"],
@@ -255,8 +261,8 @@ def serve_plan(**given: Any) -> None:
 def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_json: bool) -> None:
     """How far the predictions are from measured runs: yours, or those the package ships."""
     from estimator.validation import validate as check
+    from reports.commands.validation import show_validation, validation_json
     from reports.flags import assumptions_with
-    from reports.validation import show_validation, validation_json
 
     found = check(path=runs, constants=assumptions_with({}, settings))
     if as_json:
@@ -267,21 +273,21 @@ def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_jso
 
 def models(text: str, as_json: bool) -> None:
     """Models of the catalogue: shape, parameters, licence."""
-    from reports.catalogues import show_models
+    from reports.commands.catalogues import show_models
 
     show_models(text, as_json=as_json)
 
 
 def gpus(text: str, as_json: bool) -> None:
     """Accelerators of the catalogue: memory, bandwidth, dense peaks, links."""
-    from reports.catalogues import show_gpus
+    from reports.commands.catalogues import show_gpus
 
     show_gpus(text, as_json=as_json)
 
 
 def prices(text: str, kind: str, as_of: str | None, as_json: bool) -> None:
     """Prices in force on a day: GPU offers, API models, hosted fine-tuning."""
-    from reports.catalogues import show_prices
+    from reports.commands.catalogues import show_prices
     from reports.flags import price_day
 
     show_prices(text, kind=kind, as_of=price_day(as_of), as_json=as_json)
@@ -289,14 +295,14 @@ def prices(text: str, kind: str, as_of: str | None, as_json: bool) -> None:
 
 def assumptions(text: str, as_json: bool) -> None:
     """Every number that is not a fact of the input: value, range, unit, status, source."""
-    from reports.catalogues import show_assumptions
+    from reports.commands.catalogues import show_assumptions
 
     show_assumptions(text, as_json=as_json)
 
 
 def explain(name: str) -> None:
     """A formula with its equation, units, validity and source; or an assumption."""
-    from reports.explain import show_explanation
+    from reports.commands.explain import show_explanation
 
     show_explanation(name, Screen())
 

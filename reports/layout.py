@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from estimator.errors import InputError, UnknownNameError
-from reports.theme import Theme
+from reports.drawn.theme import Theme
 
 ChartFormat = Literal["png", "svg"]
 Paper = Literal["a4", "letter"]

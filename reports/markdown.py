@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from estimator.result import GROUPS, Plan
 from estimator.words import money, percent
-from reports import charts, findings, run_charts
+from reports import findings
+from reports.drawn import charts, run_charts
 from reports.style import dollars, duration, gib, quantity, stamp
 
 TOP_ASSUMPTIONS = 8

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from estimator.result import Plan
-from reports import images
+from reports.drawn import images
+from reports.drawn.pdf import budget_pdf
 from reports.files import check_directory, write_files
 from reports.layout import Layout
-from reports.pdf import budget_pdf
 from reports.plan_json import plan_json_text
 from reports.table_files import focus_csv, plan_csv
-from reports.web import report_html
-from reports.workbook import budget_xlsx
+from reports.web.page import report_html
+from reports.workbook.workbook import budget_xlsx
 
 Maker = Callable[[Plan], bytes]
 

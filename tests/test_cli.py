@@ -9,8 +9,8 @@ import pytest
 from estimator.memory.peak import PARTS
 from estimator.speed.bound import RESOURCE
 from reports.cli import main
-from reports.estimate import MEMORY_FORMULAS, TIME_FORMULAS
-from reports.explain import formulas
+from reports.commands.estimate import MEMORY_FORMULAS, TIME_FORMULAS
+from reports.commands.explain import formulas
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str, int]:

@@ -13,13 +13,13 @@ import pytest
 
 from estimator.planning import plan
 from estimator.varied import crossings, root, saving_usd
-from reports import breakeven
-from reports.compare import compared, lines, show
+from reports.commands import breakeven
+from reports.commands.compare import compared, lines, show
+from reports.commands.scenario_file import Given, defaults, overlaid
+from reports.commands.sweep import COLUMNS, sweep_csv
+from reports.commands.vary import MAX_POINTS, axis, grid
 from reports.flags import scenario_of
-from reports.scenario_file import Given, defaults, overlaid
 from reports.screen import Screen
-from reports.sweep import COLUMNS, sweep_csv
-from reports.vary import MAX_POINTS, axis, grid
 from tests.test_cli import run
 
 A = 'model = "7b"\nrows = 5000\nrequests_per_day = 2e6\n'
@@ -359,7 +359,7 @@ def test_a_wrong_name_is_found_before_the_grid_is_planned(monkeypatch: pytest.Mo
         planned.append(scenario)
         return plan(scenario)
 
-    monkeypatch.setattr("reports.sweep.plan", counted)
+    monkeypatch.setattr("reports.commands.sweep.plan", counted)
     with pytest.raises(ValueError, match="at gpu = h10, rows = 10, epochs = 1: unknown accelerator 'h10'"):
         sweep_csv(given(), ["gpu=l40s,h10", "rows=10,20,30", "epochs=1,2,3"])
     assert len(planned) <= 6

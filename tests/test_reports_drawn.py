@@ -24,12 +24,13 @@ from estimator.errors import InputError
 from estimator.planning import plan as answer
 from estimator.result import Plan
 from estimator.scenario import Scenario
-from reports import findings, images, pdf
-from reports.axes import drawing
+from reports import findings
+from reports.drawn import images, pdf
+from reports.drawn.axes import drawing
+from reports.drawn.text import fitted, spread, width, wrapped
+from reports.drawn.theme import DARK
 from reports.layout import PAPER_IN, Layout, Paper, layout_of
 from reports.style import stamp
-from reports.text import fitted, spread, width, wrapped
-from reports.theme import DARK
 from reports.write import report_files
 from tests.plan_example import make_plan, self_hosted, serving_option, training_option, twelve_specs
 

@@ -16,7 +16,7 @@ from estimator.result import Plan
 from estimator.scenario import Scenario
 from reports.plan_json import plan_json_text
 from reports.plan_schema import plan_schema_text
-from reports.web_script import shipped
+from reports.web.script import shipped
 from tests.plan_example import make_plan, twelve_specs
 
 SCHEMA = json.loads(shipped("plan.schema.json"))

@@ -20,10 +20,10 @@ import pytest
 from estimator import costs
 from estimator.ownership import ArmSpec, base_lines
 from estimator.result import GROUPS, Plan
-from reports.javascript import FormulaError, javascript
+from reports.drawn.theme import DARK, variables
 from reports.style import GROUP_COLOURS, KIND_COLOURS, PART_COLOURS
-from reports.theme import DARK, variables
-from reports.web import report_html
+from reports.web.javascript import FormulaError, javascript
+from reports.web.page import report_html
 from tests.plan_example import (
     api,
     default_specs,

@@ -21,8 +21,8 @@ from estimator.planning import plan as answer
 from estimator.result import Plan, RuledOut
 from estimator.scenario import Scenario
 from estimator.series import SERIES
-from reports.book_names import CONSTANTS, defined_name, identifiers, names_of
-from reports.workbook import SHEETS, budget_xlsx
+from reports.workbook.names import CONSTANTS, defined_name, identifiers, names_of
+from reports.workbook.workbook import SHEETS, budget_xlsx
 from tests.plan_example import default_specs, make_plan, twelve_specs
 
 FIRST_MONTH = 8

@@ -17,10 +17,10 @@ import pytest
 
 from estimator.planning import plan
 from estimator.scenario import Scenario
+from reports.commands.scenario_file import defaults, file_flags, overlaid, planned_as, read, with_file
+from reports.commands.template import GIVEN, template
 from reports.flags import scenario_of
 from reports.options import Flag, plan_flags
-from reports.scenario_file import defaults, file_flags, overlaid, planned_as, read, with_file
-from reports.template import GIVEN, template
 from tests.test_cli import run
 
 KEYS = file_flags(plan_flags())
@@ -216,7 +216,8 @@ def test_a_plan_from_flags_loads_nothing_of_scenario_files() -> None:
         "import sys; sys.argv = ['ftcost', 'plan', '--model', '7b', '--json']\n"
         "from reports.cli import main\n"
         "try:\n    main()\nexcept SystemExit: pass\n"
-        "late = {'reports.scenario_file', 'reports.vary', 'reports.compare', 'reports.template', 'matplotlib'}\n"
+        "names = ('scenario_file', 'vary', 'compare', 'template')\n"
+        "late = {f'reports.commands.{name}' for name in names} | {'matplotlib'}\n"
         "print(sorted(late & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from estimator.accuracy import NOTHING, accuracies
 from estimator.assumptions import shipped
 from estimator.errors import InputError
 from estimator.validation import MEMORY, SERVING, SPEED, Validation, validate
-from reports.validation import validation_json
+from reports.commands.validation import validation_json
 
 HEAD = "model,method,gpu,micro_batch,seq_len,peak_memory_gib,tokens_per_s_per_gpu\n"
 

@@ -8,9 +8,9 @@ from typing import Any
 from estimator.numbers import GIB
 from estimator.result import TrainingOption
 from estimator.words import count, money, percent
-from reports.axes import height_points, left_room_points, legend_above, row_names
+from reports.drawn.axes import height_points, left_room_points, legend_above, row_names
+from reports.drawn.text import fitted, wrapped
 from reports.style import ALERT, FAINT, INK, OTHER, PAPER, PART_COLOURS, SOFT, duration, gib
-from reports.text import fitted, wrapped
 
 SMALL_PART = 0.01
 ROWS_FROM = -0.62

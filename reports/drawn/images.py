@@ -8,11 +8,12 @@ from io import BytesIO
 from typing import Any
 
 from estimator.result import Plan
-from reports import charts, findings, run_charts
-from reports.axes import drawing, kind_legend, legend_rows
+from reports import findings
+from reports.drawn import charts, run_charts
+from reports.drawn.axes import drawing, kind_legend, legend_rows
+from reports.drawn.text import fitted, wrapped
+from reports.drawn.theme import Theme, recolour
 from reports.style import INK, SOFT, stamp
-from reports.text import fitted, wrapped
-from reports.theme import Theme, recolour
 
 DPI = 150
 SVG_FONTS = "'DejaVu Sans', 'Bitstream Vera Sans', Verdana, sans-serif"

@@ -7,9 +7,10 @@ from html import escape
 
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, money, percent
-from reports import charts, findings, images, run_charts
+from reports import findings
+from reports.drawn import charts, images, run_charts
 from reports.style import KIND_LABELS, dollars, duration, gib, quantity
-from reports.web_parts import Cell, Head, Row, chart, listed, paragraph, points, section, table
+from reports.web.parts import Cell, Head, Row, chart, listed, paragraph, points, section, table
 
 WHEN = {"once": "once", "retrain": "each retrain", "monthly": "every month"}
 

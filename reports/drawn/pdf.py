@@ -10,12 +10,13 @@ from typing import Any
 from estimator.result import Plan
 from estimator.words import count, money, percent
 from pricing import OLD_AFTER_DAYS
-from reports import charts, findings, run_charts
-from reports.axes import drawing, kind_legend, legend_rows, without_ligatures
+from reports import findings
+from reports.drawn import charts, run_charts
+from reports.drawn.axes import drawing, kind_legend, legend_rows, without_ligatures
+from reports.drawn.sheet import FOOT, MARGIN, Column, Sheet
+from reports.drawn.text import fitted
 from reports.layout import PAPER_IN, Paper
-from reports.sheet import FOOT, MARGIN, Column, Sheet
 from reports.style import SOFT, dollars, duration, gib, quantity, shortened, stamp
-from reports.text import fitted
 
 TITLE_SIZE = 15.0
 TORNADO_ROWS = 10

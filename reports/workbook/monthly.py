@@ -9,8 +9,8 @@ import numpy as np
 from estimator.assumptions import Assumption
 from estimator.ownership import month_column, with_series
 from estimator.result import Arm, LineResult
-from reports.book import Book, letter
-from reports.book_names import CONSTANTS, MONTH, defined_name, identifiers, series_formulas
+from reports.workbook.book import Book, letter
+from reports.workbook.names import CONSTANTS, MONTH, defined_name, identifiers, series_formulas
 
 ASSUMPTION_HEADS = (
     "assumption",

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, time
 from io import BytesIO
 
 from estimator.result import Plan
-from reports.book import FORMATS, Book
-from reports.book_answers import write_break_even, write_checks, write_summary
-from reports.book_monthly import write_assumptions, write_monthly
-from reports.book_names import names_of
-from reports.book_tables import write_not_included, write_prices, write_sensitivity, write_training
 from reports.layout import Paper
 from reports.style import stamp
+from reports.workbook.answers import write_break_even, write_checks, write_summary
+from reports.workbook.book import FORMATS, Book
+from reports.workbook.monthly import write_assumptions, write_monthly
+from reports.workbook.names import names_of
+from reports.workbook.tables import write_not_included, write_prices, write_sensitivity, write_training
 
 SHEETS = (
     "Summary",

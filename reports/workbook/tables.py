@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 
 from estimator.numbers import GIB
-from reports.book import Book, letter
+from reports.workbook.book import Book, letter
 
 LINE_POINTS = 15
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from estimator.result import GROUPS, Arm
-from reports.book import Book, letter
-from reports.book_monthly import BASE_COLUMN, FIRST_MONTH_COLUMN, VALUE_COLUMN, moves_with_requests
 from reports.style import GROUP_COLOURS, KIND_LABELS
+from reports.workbook.book import Book, letter
+from reports.workbook.monthly import BASE_COLUMN, FIRST_MONTH_COLUMN, VALUE_COLUMN, moves_with_requests
 
 TOTAL = letter(FIRST_MONTH_COLUMN - 1)
 BUILD_COLUMN = letter(FIRST_MONTH_COLUMN)

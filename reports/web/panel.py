@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from estimator.result import GROUPS, Plan
-from reports.web_script import SLIDERS, inputs
+from reports.web.script import SLIDERS, inputs
 
 
 def what_if(plan: Plan) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from estimator.result import Plan
-from reports.book_names import Names
 from reports.layout import Paper
 from reports.style import INK, SOFT
+from reports.workbook.names import Names
 
 PAPER_CODES: dict[Paper, int] = {"a4": 9, "letter": 1}
 """Paper as the file format numbers it."""

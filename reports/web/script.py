@@ -9,10 +9,10 @@ from importlib import resources
 from typing import Any
 
 from estimator.result import GROUPS, Plan
-from reports.book_names import identifiers, series_formulas
 from reports.flags import WORKLOAD
-from reports.javascript import javascript
 from reports.style import KIND_LABELS
+from reports.web.javascript import javascript
+from reports.workbook.names import identifiers, series_formulas
 
 SLIDERS: dict[str, float] = {
     "requests_per_day": 100.0,

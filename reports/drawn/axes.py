@@ -8,9 +8,9 @@ from typing import Any
 
 from estimator.result import Arm, Plan
 from estimator.words import money
+from reports.drawn.text import width, wrapped
+from reports.drawn.theme import DARK, Theme
 from reports.style import FAINT, GRID, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT
-from reports.text import width, wrapped
-from reports.theme import DARK, Theme
 
 LEGEND_COLUMNS = 5
 TWO_LINES_POINTS = 18.5

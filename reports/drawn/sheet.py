@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from reports.drawn.text import wrapped
 from reports.style import FAINT, INK, SOFT, WASH
-from reports.text import wrapped
 
 MARGIN = 46.0
 FOOT = 50.0

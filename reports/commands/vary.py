@@ -15,8 +15,8 @@ import numpy as np
 
 from estimator.assumptions import shipped
 from estimator.errors import InputError, UnknownNameError
+from reports.commands.scenario_file import Given, file_flags, overlaid
 from reports.options import SETTINGS_NAME, Flag, plan_flags
-from reports.scenario_file import Given, file_flags, overlaid
 
 MAX_POINTS = 10_000
 DEFAULT_POINTS = 25

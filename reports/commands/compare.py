@@ -14,8 +14,8 @@ from estimator.planning import plan
 from estimator.result import GROUPS, Arm, Estimate, Plan
 from estimator.varied import tuned_arm
 from estimator.words import money, percent
+from reports.commands.scenario_file import planned_as
 from reports.flags import scenario_of
-from reports.scenario_file import planned_as
 from reports.screen import GAP, Screen, numbers, words
 from reports.style import duration, quantity, shortened
 from reports.terminal import hardware, label, spread, volume

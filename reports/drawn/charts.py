@@ -7,7 +7,7 @@ from typing import Any
 
 from estimator.result import GROUPS, Arm, Plan, Sensitivity
 from estimator.words import money, percent
-from reports.axes import (
+from reports.drawn.axes import (
     arm_rows,
     height_points,
     left_room_points,
@@ -17,8 +17,8 @@ from reports.axes import (
     row_names,
     whole_ticks,
 )
+from reports.drawn.text import fitted, spread, width, wrapped
 from reports.style import ALERT, FALL, GROUP_COLOURS, INK, KIND_COLOURS, RISE, quantity
-from reports.text import fitted, spread, width, wrapped
 
 LINE_STYLES = {"zero-shot": "-", "few-shot": "--", "retrieval": ":", "tuned": "-"}
 LOG_FROM_RATIO = 40.0

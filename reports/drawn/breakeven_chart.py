@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from estimator.words import count, money
-from reports.axes import height_points, money_axis, right_room_points
-from reports.breakeven import EVERYWHERE, NOWHERE, Curve, outcome
-from reports.charts import LINE_STYLES
-from reports.images import Picture, png
+from reports.commands.breakeven import EVERYWHERE, NOWHERE, Curve, outcome
+from reports.drawn.axes import height_points, money_axis, right_room_points
+from reports.drawn.charts import LINE_STYLES
+from reports.drawn.images import Picture, png
+from reports.drawn.text import fitted, spread, width
 from reports.style import FAINT, INK, KIND_COLOURS
-from reports.text import fitted, spread, width
 
 TUNED_COLOUR = KIND_COLOURS["self-hosted"]
 LABEL_SIZE = 7.5

@@ -13,10 +13,10 @@ from estimator.errors import InputError, NothingFitsError
 from estimator.planning import plan
 from estimator.result import Arm, Plan
 from estimator.scenario import Scenario
+from reports.commands.scenario_file import Given
+from reports.commands.vary import Axis, Point, axis, counting, grid, written
 from reports.files import check_directory, write_files
 from reports.flags import scenario_of
-from reports.scenario_file import Given
-from reports.vary import Axis, Point, axis, counting, grid, written
 
 ENDING = ".csv"
 

@@ -9,13 +9,14 @@ from html import escape
 
 from estimator.result import Plan
 from estimator.words import money, percent
-from reports import findings, web_sections
+from reports import findings
+from reports.drawn.theme import DARK, variables
 from reports.layout import Paper
 from reports.style import dollars, stamp
-from reports.theme import DARK, variables
-from reports.web_panel import what_if
-from reports.web_parts import listed, paragraph
-from reports.web_script import json_for_script, panel_data, script, shipped
+from reports.web import sections as web_sections
+from reports.web.panel import what_if
+from reports.web.parts import listed, paragraph
+from reports.web.script import json_for_script, panel_data, script, shipped
 
 
 def report_html(plan: Plan, *, paper: Paper = "a4") -> bytes:

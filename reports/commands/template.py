@@ -7,8 +7,8 @@ import textwrap
 from typing import Any
 
 from estimator.assumptions import shipped
+from reports.commands.scenario_file import SET_TABLE, defaults, file_flags
 from reports.options import Flag, plan_flags
-from reports.scenario_file import SET_TABLE, defaults, file_flags
 
 WIDTH = 90
 GIVEN = ("model", "rows")

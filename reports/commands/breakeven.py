@@ -18,12 +18,12 @@ from estimator.result import Arm, Estimate, Plan
 from estimator.scenario import Scenario
 from estimator.varied import Crossing, crossings, plan_or_none, tuned_arm
 from estimator.words import money
+from reports.commands.scenario_file import Given, overlaid
+from reports.commands.vary import Axis, axis, counting, grid
 from reports.flags import scenario_of
-from reports.scenario_file import Given, overlaid
 from reports.screen import Column, Screen, numbers, words
 from reports.style import quantity
 from reports.terminal import label
-from reports.vary import Axis, axis, counting, grid
 
 SCHEMA = 1
 TITLE_WIDTH = 9
@@ -231,9 +231,9 @@ def as_json(found: Curve) -> str:
 
 def files(found: Curve) -> dict[str, bytes]:
     """Table and picture by file name."""
-    from reports.breakeven_chart import picture
-    from reports.sweep import arm_rows, csv_bytes
-    from reports.vary import written
+    from reports.commands.sweep import arm_rows, csv_bytes
+    from reports.commands.vary import written
+    from reports.drawn.breakeven_chart import picture
 
     rows = [
         {found.axis.name: written(value)} | row

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 from estimator.result import Plan
-from reports import images
-from reports.images import Picture
-from reports.theme import variables
+from reports.drawn import images
+from reports.drawn.images import Picture
+from reports.drawn.theme import variables
 
 _USED = re.compile(r"#([A-Za-z_][\w.]*)")
 _ID = re.compile(r' id="([^"]*)"')

@@ -1,0 +1,1 @@
+"""What the commands beside ``plan`` show, one module each."""

@@ -1,0 +1,1 @@
+"""What is drawn: charts, pictures and the pages of the PDF."""

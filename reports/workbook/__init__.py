@@ -1,0 +1,1 @@
+"""The workbook: inputs, months, answers and checks, with live formulas."""
