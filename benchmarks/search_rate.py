@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 
-from estimator.market import market
 from estimator.models import resolve_model
 from estimator.scenario import Scenario, workload
-from estimator.search import search
+from estimator.search.market import market
+from estimator.search.training import search
 from pricing import newest_price_day
 
 REPEATS = 20

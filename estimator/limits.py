@@ -10,7 +10,7 @@ from estimator.numbers import GIB
 from estimator.parameters import total_parameters
 from estimator.result import RuledOut
 from estimator.scenario import Scenario
-from estimator.search import SearchResult, run_of
+from estimator.search.training import SearchResult, run_of
 from pricing import OLD_AFTER_DAYS, age_days, offers, providers
 
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from estimator.advice import Facts, advice
-from estimator.arms import (
+from estimator.errors import NothingFitsError
+from estimator.limits import check_licence, methods_ruled_out, not_considered, nothing_fits
+from estimator.models import ResolvedModel, resolve_model
+from estimator.money.arms import (
     SPLIT,
     STYLES,
     api_arms,
@@ -16,21 +19,18 @@ from estimator.arms import (
     served_otherwise,
     with_serving,
 )
-from estimator.breakeven import Volumes
-from estimator.comparison import Comparison, cheapest_of, compared
-from estimator.errors import NothingFitsError
-from estimator.hosted import hosted_arms
-from estimator.limits import check_licence, methods_ruled_out, not_considered, nothing_fits
-from estimator.market import Market, market
-from estimator.models import ResolvedModel, resolve_model
+from estimator.money.breakeven import Volumes
+from estimator.money.comparison import Comparison, cheapest_of, compared
+from estimator.money.hosted import hosted_arms
+from estimator.money.ownership import ArmSpec
+from estimator.money.sensitivity import sensitivities
 from estimator.numbers import HOURS_PER_MONTH
-from estimator.ownership import ArmSpec
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
 from estimator.result import Arm, BreakEven, Plan, RuledOut, Sensitivity
 from estimator.scenario import Scenario, Workload, workload
-from estimator.search import SearchResult, search
-from estimator.sensitivity import sensitivities
-from estimator.serving_search import ReplicaTypes, ServingChoice
+from estimator.search.market import Market, market
+from estimator.search.replicas import ReplicaTypes, ServingChoice
+from estimator.search.training import SearchResult, search
 from estimator.verdict import verdict
 from estimator.version import VERSION
 

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from estimator.assumptions import Assumptions, shipped
-from estimator.derived import with_quality_floor, with_teacher
 from estimator.errors import InputError, UnknownNameError
+from estimator.money.derived import with_quality_floor, with_teacher
 from estimator.run import choice, lora_roles
 from estimator.scenario import Scenario
 from pricing import newest_price_day

@@ -8,9 +8,10 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from estimator import costs
 from estimator.assumptions import Assumption
-from estimator.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
+from estimator.money import costs
+from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
+from estimator.money.sensitivity import sensitivities
 from estimator.result import (
     GROUPS,
     Advice,
@@ -27,7 +28,6 @@ from estimator.result import (
 )
 from estimator.risk import draw, estimate
 from estimator.scenario import Scenario, workload
-from estimator.sensitivity import sensitivities
 
 SEEN = date(2026, 11, 20)
 GIB = 2.0**30

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from estimator.money.varied import crossings, root, saving_usd
 from estimator.planning import plan
-from estimator.varied import crossings, root, saving_usd
 from reports.commands import breakeven
 from reports.commands.compare import compared, lines, show
 from reports.commands.scenario_file import Given, defaults, overlaid

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from estimator import costs
 from estimator.algebra import Cell
 from estimator.assumptions import Assumption, shipped
-from estimator.ownership import ArmSpec, base_lines, month_column, totals, with_series
-from estimator.series import requests_in_month, retrains_in_month
+from estimator.money import costs
+from estimator.money.ownership import ArmSpec, base_lines, month_column, totals, with_series
+from estimator.money.series import requests_in_month, retrains_in_month
 
 FIXED = {
     "requests_per_day": 1000.0,

@@ -5,17 +5,18 @@ from datetime import date
 import numpy as np
 import pytest
 
-from estimator import Scenario, costs, plan
+from estimator import Scenario, plan
 from estimator.assumptions import shipped
-from estimator.breakeven import Volumes
-from estimator.derived import with_quality_floor, with_teacher
 from estimator.errors import InputError, NothingFitsError
-from estimator.market import billed_gpus, market
 from estimator.models import resolve_model
-from estimator.ownership import month_column, totals, with_series
+from estimator.money import costs
+from estimator.money.breakeven import Volumes
+from estimator.money.derived import with_quality_floor, with_teacher
+from estimator.money.ownership import month_column, totals, with_series
 from estimator.result import GROUPS, Plan
 from estimator.scenario import workload
-from estimator.search import search
+from estimator.search.market import billed_gpus, market
+from estimator.search.training import search
 from pricing import newest_price_day
 from tests.test_money import FIXED, PRICES, arm, few_shot
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from estimator import costs
-from estimator.ownership import ArmSpec, base_lines
+from estimator.money import costs
+from estimator.money.ownership import ArmSpec, base_lines
 from estimator.result import GROUPS, Plan
 from reports.drawn.theme import DARK, variables
 from reports.style import GROUP_COLOURS, KIND_COLOURS, PART_COLOURS

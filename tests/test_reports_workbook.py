@@ -16,11 +16,11 @@ import openpyxl
 import pytest
 
 from estimator.assumptions import shipped
-from estimator.ownership import ArmSpec, base_lines
+from estimator.money.ownership import ArmSpec, base_lines
+from estimator.money.series import SERIES
 from estimator.planning import plan as answer
 from estimator.result import Plan, RuledOut
 from estimator.scenario import Scenario
-from estimator.series import SERIES
 from reports.workbook.names import CONSTANTS, defined_name, identifiers, names_of
 from reports.workbook.workbook import SHEETS, budget_xlsx
 from tests.plan_example import default_specs, make_plan, twelve_specs

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from estimator.arms import baselines
 from estimator.errors import InputError
+from estimator.money.arms import baselines
+from estimator.money.varied import Crossing, crossings, plan_or_none, tuned_arm
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.planning import plan
 from estimator.result import Arm, Estimate, Plan
 from estimator.scenario import Scenario
-from estimator.varied import Crossing, crossings, plan_or_none, tuned_arm
 from estimator.words import money
 from reports.commands.scenario_file import Given, overlaid
 from reports.commands.vary import Axis, axis, counting, grid

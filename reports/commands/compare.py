@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from estimator.errors import InputError, NothingFitsError
+from estimator.money.varied import tuned_arm
 from estimator.planning import plan
 from estimator.result import GROUPS, Arm, Estimate, Plan
-from estimator.varied import tuned_arm
 from estimator.words import money, percent
 from reports.commands.scenario_file import planned_as
 from reports.flags import scenario_of

@@ -14,8 +14,8 @@ from estimator.memory import fits_word, memory
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
 from estimator.run import Run
+from estimator.search.what_if import what_if
 from estimator.speed import resource_fractions, speed
-from estimator.what_if import what_if
 from estimator.words import count, percent
 from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, whole
 from reports.screen import Screen, numbers, words

@@ -16,13 +16,13 @@ FORMULA_PACKAGES = ("estimator.memory", "estimator.speed", "estimator.serving")
 FORMULA_MODULES = (
     "estimator.parameters",
     "estimator.flop",
-    "estimator.series",
-    "estimator.costs",
-    "estimator.market",
+    "estimator.money.series",
+    "estimator.money.costs",
+    "estimator.search.market",
     "estimator.scenario",
-    "estimator.breakeven",
+    "estimator.money.breakeven",
     "estimator.risk",
-    "estimator.derived",
+    "estimator.money.derived",
     "pricing.own",
 )
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from estimator.architecture import Architecture
 from estimator.errors import NothingFitsError
-from estimator.market import market
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.scenario import Scenario
-from estimator.series import DAYS_PER_MONTH
-from estimator.serving_search import ReplicaTypes, ServingChoice
+from estimator.search.market import market
+from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.words import money, percent
 from reports.screen import Screen, numbers, words
 

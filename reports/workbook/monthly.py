@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from estimator.assumptions import Assumption
-from estimator.ownership import month_column, with_series
+from estimator.money.ownership import month_column, with_series
 from estimator.result import Arm, LineResult
 from reports.workbook.book import Book, letter
 from reports.workbook.names import CONSTANTS, MONTH, defined_name, identifiers, series_formulas

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estimator.algebra import Cell
-from estimator.costs import TOKENS_PER_MILLION
+from estimator.money.costs import TOKENS_PER_MILLION
+from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR, SERIES
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.result import Arm, Plan
-from estimator.series import DAYS_PER_MONTH, MONTHS_PER_YEAR, SERIES
 
 CONSTANTS: dict[str, tuple[float, str]] = {
     "hours_per_month": (HOURS_PER_MONTH, "hours in a month"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from estimator import costs
 from estimator.accelerators import accelerators
 from estimator.architecture import Architecture
-from estimator.arms import own, status_of
 from estimator.assumptions import Assumption
 from estimator.models import ModelRecord
-from estimator.ownership import ArmSpec
+from estimator.money import costs
+from estimator.money.arms import own, status_of
+from estimator.money.ownership import ArmSpec
 from estimator.parameters import total_parameters
 from estimator.result import RuledOut
 from estimator.risk import model_error

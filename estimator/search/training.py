@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from estimator.accelerators import AcceleratorRecord, stack_accelerators
 from estimator.architecture import Architecture
-from estimator.costs import run_hours, run_parts_s
 from estimator.errors import NothingFitsError
 from estimator.flop import micro_batch_matmul_flop
-from estimator.market import Market, billed_gpus
 from estimator.measured import stack_defaults
 from estimator.memory import fits_word, memory
+from estimator.money.costs import run_hours, run_parts_s
 from estimator.numbers import SECONDS_PER_HOUR, Array, Number
 from estimator.parameters import total_parameters, trainable_parameters
 from estimator.result import TrainingOption
 from estimator.risk import draw, estimate, model_error
 from estimator.run import DTYPE_BYTES, Method, Recompute, Run, Sharding
 from estimator.scenario import Scenario, Workload
+from estimator.search.market import Market, billed_gpus
 from estimator.speed import speed
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)

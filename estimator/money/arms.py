@@ -8,17 +8,17 @@ from datetime import date
 from functools import partial
 from typing import get_args
 
-from estimator import costs
 from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
+from estimator.money import costs
+from estimator.money.ownership import ArmSpec
 from estimator.numbers import GB
-from estimator.ownership import ArmSpec
 from estimator.parameters import total_parameters
 from estimator.result import TrainingOption
 from estimator.risk import model_error
 from estimator.run import DTYPE_BYTES
 from estimator.scenario import Scenario, Workload
-from estimator.serving_search import ServingChoice
+from estimator.search.replicas import ServingChoice
 from pricing import ApiModel, api_model, api_models
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}

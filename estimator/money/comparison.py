@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator.algebra import Value
-from estimator.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
+from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
 from estimator.result import GROUPS, Arm
 from estimator.risk import draw, estimate
 from estimator.scenario import Scenario

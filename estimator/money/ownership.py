@@ -10,10 +10,10 @@ import numpy as np
 
 from estimator.algebra import Cell, Value
 from estimator.assumptions import Assumption
-from estimator.costs import Line, Parameters
+from estimator.money.costs import Line, Parameters
+from estimator.money.series import SERIES
 from estimator.numbers import Array
 from estimator.result import ArmKind, LineResult, ServingOption, TrainingOption
-from estimator.series import SERIES
 
 
 @dataclass(frozen=True, kw_only=True)

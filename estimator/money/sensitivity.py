@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from estimator.assumptions import Assumption
+from estimator.money.ownership import ArmSpec, month_column, totals, with_series
 from estimator.numbers import Array
-from estimator.ownership import ArmSpec, month_column, totals, with_series
 from estimator.result import Sensitivity
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from estimator.accelerators import stack_accelerators
 from estimator.architecture import Architecture
-from estimator.costs import replicas
-from estimator.market import Market
+from estimator.money.costs import replicas
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array
 from estimator.result import ServingOption
-from estimator.series import DAYS_PER_MONTH
+from estimator.search.market import Market
 from estimator.serving import Serving, ServingSetup, under_latency
 from estimator.serving.setup import ServedDtype
 

@@ -2,7 +2,7 @@
 
 Each function takes ``x``, a mapping from parameter name to a float, an array of draws or a ``Cell``, and
 returns lines. A line happens once (month 0), at every retrain, or every month; what changes with time enters
-through the monthly series of ``estimator.series``. Sources of the parameters are in the registry; the
+through the monthly series of ``estimator.money.series``. Sources of the parameters are in the registry; the
 formulas are derived.
 """
 

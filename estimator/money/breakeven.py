@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from estimator.algebra import Value
 from estimator.assumptions import Assumption
+from estimator.money.ownership import ArmSpec, month_column, totals, with_series
 from estimator.numbers import Array
-from estimator.ownership import ArmSpec, month_column, totals, with_series
 from estimator.result import BreakEven
 from estimator.risk import draw, percentiles
 

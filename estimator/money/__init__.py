@@ -1,0 +1,1 @@
+"""What things cost to own: cost lines, months, ways to do the task, break-even, sensitivity."""
