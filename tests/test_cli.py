@@ -131,7 +131,7 @@ def test_explain_shows_formula_and_the_assumptions_in_it(
     out, _, code = run(monkeypatch, capsys, "explain", "replicas")
     assert code == 0
     assert "peak_to_mean_ratio = 3" in out
-    assert "Defined in estimator.money.costs" in out
+    assert "Defined in estimator.money.serving_costs" in out
 
 
 def test_every_command_explains_itself(

@@ -5,7 +5,7 @@ import pytest
 
 from estimator.algebra import Cell
 from estimator.assumptions import Assumption, shipped
-from estimator.money import costs
+from estimator.money import costs, lines, serving_costs
 from estimator.money.ownership import ArmSpec, base_lines, month_column, totals, with_series
 from estimator.money.series import requests_in_month, retrains_in_month
 
@@ -61,7 +61,7 @@ def arm(lines: object, prices: dict[str, float]) -> ArmSpec:
     )
 
 
-def few_shot(x: costs.Parameters) -> list[costs.Line]:
+def few_shot(x: lines.Parameters) -> list[lines.Line]:
     return costs.api_lines(x, style="few-shot")
 
 
@@ -99,7 +99,7 @@ def test_replicas_are_whole_and_never_below_the_floor() -> None:
         "peak_to_mean_ratio": 3.0,
         "minimum_replicas": 2.0,
     }
-    assert costs.replicas(x).tolist() == [2.0, 3.0, 30.0]
+    assert serving_costs.replicas(x).tolist() == [2.0, 3.0, 30.0]
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_traffic_grows_from_the_second_month_on() -> None:
 def test_discounting_lowers_a_cost_that_lies_ahead_and_not_one_of_today() -> None:
     values = dict(shipped().setting({**FIXED, "discount_fraction_per_year": 0.21, "horizon_months": 6.0}))
     shared = with_series(values, month_column(6.0))
-    later = arm(lambda x: [costs._monthly("serving", "a", "month", 1.0, 100.0)], {})
-    today = arm(lambda x: [costs._once("data", "a", "once", 1.0, 100.0)], {})
+    later = arm(lambda x: [lines.monthly("serving", "a", "month", 1.0, 100.0)], {})
+    today = arm(lambda x: [lines.once("data", "a", "once", 1.0, 100.0)], {})
     got = totals(spec=later, shared=shared, own={})
     assert float(got.npv_usd[0]) == pytest.approx(sum(100 * 1.21 ** (-m / 12) for m in range(1, 7)))
     assert float(totals(spec=today, shared=shared, own={}).npv_usd[0]) == 100.0

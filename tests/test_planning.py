@@ -9,7 +9,7 @@ from estimator import Scenario, plan
 from estimator.assumptions import shipped
 from estimator.errors import InputError, NothingFitsError
 from estimator.models import resolve_model
-from estimator.money import costs
+from estimator.money import costs, lines
 from estimator.money.breakeven import Volumes
 from estimator.money.derived import with_quality_floor, with_teacher
 from estimator.money.ownership import month_column, totals, with_series
@@ -151,7 +151,7 @@ def test_break_even_is_where_the_two_costs_meet(answer: Plan) -> None:
 def test_a_break_even_with_a_closed_form_is_found() -> None:
     # A fixed cost of $3,000 against $0.00424 a request over two months: 3000 / (0.00424 x 2 x 730/24) a day.
     values = shipped().setting(FIXED)
-    fixed = arm(lambda x: [costs._once("data", "fixed", "once", 1.0, 3000.0 + 1400.0)], {})
+    fixed = arm(lambda x: [lines.once("data", "fixed", "once", 1.0, 3000.0 + 1400.0)], {})
     volumes = Volumes(rows=values.rows, seed=0)
     got = volumes.break_even(tuned=volumes.curve([fixed]), rival=volumes.curve([arm(few_shot, PRICES)]))
     assert got.lowest_per_day == pytest.approx(3000 / (0.00424 * 2 * 730 / 24), rel=0.005)

@@ -10,7 +10,7 @@ import numpy as np
 
 from estimator.algebra import Cell, Value
 from estimator.assumptions import Assumption
-from estimator.money.costs import Line, Parameters
+from estimator.money.lines import Line, Parameters
 from estimator.money.series import SERIES
 from estimator.numbers import Array
 from estimator.result import ArmKind, LineResult, ServingOption, TrainingOption

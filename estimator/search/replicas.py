@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from estimator.accelerators import stack_accelerators
 from estimator.architecture import Architecture
-from estimator.money.costs import replicas
 from estimator.money.series import DAYS_PER_MONTH
+from estimator.money.serving_costs import replicas
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array
 from estimator.result import ServingOption
 from estimator.search.market import Market

@@ -18,6 +18,7 @@ FORMULA_MODULES = (
     "estimator.flop",
     "estimator.money.series",
     "estimator.money.costs",
+    "estimator.money.serving_costs",
     "estimator.search.market",
     "estimator.scenario",
     "estimator.money.breakeven",

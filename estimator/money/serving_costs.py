@@ -1,0 +1,101 @@
+"""Cost lines of serving a model on rented GPUs: dedicated replicas, shared ones, and ones that scale to zero."""
+
+from __future__ import annotations
+
+from estimator.algebra import Value, ceil, exponential, maximum
+from estimator.money.lines import Line, Parameters, monthly, once
+from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
+from estimator.serving.traffic import mean_requests_per_s, peak_replicas
+
+
+def replicas(x: Parameters) -> Value:
+    """Whole replicas for the peak hour of the month, see ``peak_replicas``."""
+    return peak_replicas(
+        requests_per_s=mean_requests_per_s(requests_per_month=x["requests_in_month"]),
+        peak_to_mean=x["peak_to_mean_ratio"],
+        requests_per_s_per_replica=x["requests_per_s_per_replica"] * x["serving_speed_ratio"],
+        slo_fraction=x["slo_throughput_fraction"],
+        max_load_fraction=x["max_load_fraction"],
+        minimum_replicas=x["minimum_replicas"],
+    )
+
+
+def self_serving_lines(x: Parameters) -> list[Line]:
+    """Cards of all replicas in whole instances, at the GPU's price with its surroundings; weights in storage."""
+    price = (
+        x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
+    )
+    per_instance = x["serving_gpus_per_instance"]
+    cards = ceil(replicas(x) * x["serving_gpus_per_replica"] / per_instance) * per_instance
+    hours = (cards + x["staging_replicas"] * x["serving_gpus_per_replica"]) * HOURS_PER_MONTH
+    return [
+        monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
+        *stored_versions_lines(x),
+    ]
+
+
+def shared_serving_lines(x: Parameters) -> list[Line]:
+    """A share of replicas that hold one base model and several teams' adapters, unmerged.
+
+    The floor is shared, the load is not; unmerged adapters slow a replica down.
+    """
+    usable = x["requests_per_s_per_replica"] * x["serving_speed_ratio"] * (1 - x["adapter_slowdown_fraction"])
+    peak = mean_requests_per_s(requests_per_month=x["requests_in_month"]) * x["peak_to_mean_ratio"]
+    held = maximum(
+        x["minimum_replicas"] / x["adapters_sharing"],
+        peak / (usable * x["slo_throughput_fraction"] * x["max_load_fraction"]),
+    )
+    price = (
+        x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
+    )
+    hours = held * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    return [
+        monthly("serving", "share of the GPU-hours of replicas", "GPU-hour", hours, price),
+        *stored_versions_lines(x),
+    ]
+
+
+def scale_to_zero_lines(x: Parameters) -> list[Line]:
+    """Serverless GPUs: a replica is up while requests come, and for a while after the last.
+
+    Arrivals at random: the chance that a moment lies within the keep-alive time of a request is
+    1 - exp(-rate x keep-alive); above that the mean load decides, with the slack of an autoscaler that follows
+    it. Start-up delays are not priced.
+    """
+    rate = mean_requests_per_s(requests_per_month=x["requests_in_month"])
+    up = 1 - exponential(0 - rate * SECONDS_PER_HOUR * x["keep_alive_hours"])
+    usable = (
+        x["requests_per_s_per_replica"]
+        * x["serving_speed_ratio"]
+        * x["slo_throughput_fraction"]
+        * x["max_load_fraction"]
+    )
+    held = maximum(up, rate / usable * x["autoscaling_slack_ratio"])
+    hours = held * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]
+    return [
+        monthly("serving", "GPU-hours while up", "GPU-hour", hours, price * x["gpu_price_factor"]),
+        *stored_versions_lines(x),
+    ]
+
+
+def stored_versions_lines(x: Parameters) -> list[Line]:
+    """Weights and checkpoints in storage, and the hours to stand serving up."""
+    return [
+        monthly(
+            "upkeep",
+            "weights and checkpoints stored",
+            "GB-month",
+            x["stored_gb_per_version"] * x["versions_kept"],
+            x["storage_usd_per_gb_month"],
+        ),
+        once("people", "standing up serving", "hour", x["serving_build_hours"], x["engineer_usd_per_hour"]),
+    ]
+
+
+SERVING_LINES = {
+    "dedicated": self_serving_lines,
+    "shared": shared_serving_lines,
+    "scale-to-zero": scale_to_zero_lines,
+}
+"""Ways to serve a tuned model on rented GPUs."""
