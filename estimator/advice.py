@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from estimator.errors import InputError, UnknownNameError
 from estimator.result import Advice, Arm, BreakEven, ModelSummary, TrainingOption
 from estimator.scenario import Scenario, Workload
@@ -101,7 +99,16 @@ def _replica_floor_binds(facts: Facts) -> Words | None:
     serving = facts.tuned.serving if facts.tuned else None
     if serving is None or serving.binding != "availability":
         return None
-    return {"idle": percent(1 - serving.utilisation_fraction), "replicas": str(serving.replicas)}
+    here = facts.tuned.groups_usd["serving"] if facts.tuned else 0.0
+    others = [arm for arm in facts.arms.values() if arm.style.startswith("tuned") and arm is not facts.tuned]
+    best = min(others, key=lambda arm: arm.groups_usd["serving"], default=None)
+    saved = here - best.groups_usd["serving"] if best else 0.0
+    alternative = f" {best.label} would save {money(saved)} of serving." if best and saved > 0 else ""
+    return {
+        "idle": percent(1 - serving.utilisation_fraction),
+        "replicas": str(serving.replicas),
+        "alternative": alternative,
+    }
 
 
 def _full_and_lora_fit(facts: Facts) -> Words | None:
@@ -136,7 +143,8 @@ def _one_card_is_enough(facts: Facts) -> Words | None:
 
 def _no_retrain(facts: Facts) -> Words | None:
     values = facts.scenario.assumptions
-    return {} if values["retrain_every_months"] >= values["horizon_months"] else None
+    none = values["retrain_every_months"] >= values["horizon_months"]
+    return {} if none and facts.tuned and facts.scenario.data_changes_every_days is None else None
 
 
 def _retrains_often(facts: Facts) -> Words | None:
@@ -153,13 +161,13 @@ def _retrains_often(facts: Facts) -> Words | None:
 
 def _many_epochs(facts: Facts) -> Words | None:
     values = facts.scenario.assumptions
-    if values["epochs"] <= MANY_EPOCHS:
+    if values["epochs"] <= MANY_EPOCHS or facts.tuned is None:
         return None
     return {"epochs": f"{values['epochs']:g}", "rows": f"{values['rows']:,.0f}"}
 
 
 def _rows_truncated(facts: Facts) -> Words | None:
-    if not facts.workload.truncated:
+    if not facts.workload.truncated or facts.tuned is None:
         return None
     return {
         "tokens": f"{facts.scenario.assumptions['tokens_per_row']:,.0f}",
@@ -231,10 +239,7 @@ def _data_changes_fast(facts: Facts) -> Words | None:
     days = facts.scenario.data_changes_every_days
     if days is None or days > DAYS_OF_A_RETRAIN or facts.tuned is None:
         return None
-    one = sum(line.total_usd for line in facts.tuned.lines if line.timing == "retrain")
-    months = facts.scenario.assumptions["horizon_months"]
-    done = max(1.0, np.floor((months - 1) / facts.scenario.assumptions["retrain_every_months"]))
-    yearly = one / done * DAYS_PER_YEAR / days
+    yearly = facts.tuned.retrain_usd * DAYS_PER_YEAR / days
     return {"days": f"{days:g}", "yearly": money(yearly)}
 
 

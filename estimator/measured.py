@@ -111,7 +111,9 @@ def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[R
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read as a CSV file in UTF-8 ({error}).") from error
+        raise InputError(
+            f"{file}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
+        ) from error
     return _read(text, where=str(file))
 
 

@@ -34,6 +34,9 @@ from estimator.search.training import SearchResult, search
 from estimator.verdict import verdict
 from estimator.version import VERSION
 
+COUNTED_STYLES = ("tuned", "tuned, scale-to-zero")
+"""Ways of tuning whose cost counts for the break-even."""
+
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 """Loads at which the cheapest replica type is looked up for the break-even."""
 
@@ -93,6 +96,9 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         )
     assert winner is not None
     against = next((one for one in crossings if rival and one.rival == rival.id), None)
+    tuning_probability = sum(
+        arm.probability_cheapest for arm in owned.arms if arm.kind in ("self-hosted", "hosted")
+    )
     summary = model_summary(model)
     facts = Facts(
         scenario=scenario,
@@ -115,13 +121,18 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         training_options=found.options,
         serving_options=tuple(choice.option for choice in tuned_choices),
         arms=owned.arms,
-        verdict=verdict(scenario, winner, tuned, rival, against, drivers),
+        verdict=verdict(scenario, winner, tuned, rival, against, drivers, tuning_probability),
         best_tuned=tuned.id if tuned else "",
         best_rival=rival.id if rival else "",
         break_evens=crossings,
         sensitivities=drivers,
         advice=advice(facts=facts),
-        ruled_out=(*methods_ruled_out(scenario, found), *ruled_out, *not_considered(scenario)),
+        ruled_out=(
+            *methods_ruled_out(scenario, found),
+            *ruled_out,
+            *owned.left_out,
+            *not_considered(scenario),
+        ),
         prices=prices_used(scenario, owned.arms, found.options),
         defaults_used=defaults_used(scenario),
         not_included=NOT_INCLUDED,
@@ -211,16 +222,22 @@ def _specs(
 def _break_evens(
     scenario: Scenario, owned: Comparison, tuned: Arm | None, replica_types: ReplicaTypes, model: ResolvedModel
 ) -> tuple[BreakEven, ...]:
-    """Crossings of the best tuned arm with every API arm, the arm's replicas chosen anew at each volume."""
+    """Crossings of the cheapest way of tuning at each volume with every API arm.
+
+    Counted are dedicated and serverless replicas, chosen anew at each volume, and hosted services; not shared
+    replicas, which need others to share with, and not closed models.
+    """
     if tuned is None:
         return ()
     volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
-    variants = [owned.specs[tuned.id]]
-    if tuned.serving:
-        choices = replica_types.cheapest(requests_per_day=LOADS_PER_DAY)
-        variants += [
-            with_serving(variants[0], choice=choice, architecture=model.architecture) for choice in choices
-        ]
+    ways = [owned.specs[arm.id] for arm in owned.arms if arm.style in COUNTED_STYLES]
+    choices = replica_types.cheapest(requests_per_day=LOADS_PER_DAY)
+    once = {spec.style: spec for spec in reversed(ways) if spec.serving}
+    variants = ways + [
+        with_serving(spec, choice=choice, architecture=model.architecture)
+        for spec in once.values()
+        for choice in choices
+    ]
     here = volumes.curve(variants)
     return tuple(
         volumes.break_even(tuned=here, rival=volumes.curve([owned.specs[arm.id]]))

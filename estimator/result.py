@@ -197,6 +197,7 @@ class Arm:
     npv_usd: Estimate
     usd_per_1000_requests: float
     build_usd: float
+    retrain_usd: float
     probability_cheapest: float
     notes: tuple[str, ...]
 

@@ -142,7 +142,9 @@ def _serving_rows(path: Path) -> list[dict[str, str]] | None:
                 return None
             return [{key: (value or "").strip() for key, value in row.items() if key} for row in table]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a CSV file in UTF-8 ({error}).") from error
+        raise InputError(
+            f"{path}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
+        ) from error
 
 
 def _serving_checks(

@@ -16,6 +16,7 @@ def verdict(
     rival: Arm | None,
     against: BreakEven | None,
     drivers: Sequence[Sensitivity],
+    tuning_probability: float,
 ) -> Verdict:
     months = f"{scenario.assumptions['horizon_months']:.0f} months"
     headline = f"{winner.label}: {_range(winner.total_usd)}, over {months}"
@@ -25,7 +26,8 @@ def verdict(
         other = rival if winner is tuned else tuned
         reasons.append(
             f"{other.label} costs {_range(other.total_usd)}; {winner.label} is the cheapest of all options in"
-            f" {percent(winner.probability_cheapest)} of the draws, if quality is equal"
+            f" {percent(winner.probability_cheapest)} of the draws, if quality is equal; some way of tuning is in"
+            f" {percent(tuning_probability)}"
         )
         reasons.append(
             f"the largest costs are {_largest_groups(winner)} at {winner.label},"
@@ -48,7 +50,8 @@ def verdict(
 
 
 def _range(usd: Estimate) -> str:
-    return f"{money(usd.base)} at base assumptions, {money(usd.p10)} to {money(usd.p90)} in 80 % of the draws"
+    spread = f"median {money(usd.p50)}, {money(usd.p10)} to {money(usd.p90)} in 80 % of the draws"
+    return f"{money(usd.base)} at base assumptions; {spread}"
 
 
 def _largest_groups(arm: Arm) -> str:

@@ -43,7 +43,9 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
     known = get_snapshot().providers
     vendor = find_provider_by_id(known, provider)
     if vendor is None:
-        raise UnknownNameError("API provider", provider, [entry.id for entry in known])
+        ids = sorted(entry.id for entry in known)
+        hint = f"Known: {', '.join(ids)}."
+        raise UnknownNameError("API provider", provider, ids, hint=hint)
     model = vendor.find_model(name, all_providers=known)
     if model is None:
         listed = [f"{vendor.id}/{entry.id}" for entry in vendor.models]

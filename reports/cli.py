@@ -10,10 +10,10 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # No formula multiplies matrices: a pool of BLAS threads would only cost its start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -52,23 +52,45 @@ def main() -> None:
     """The entry point: runs the program and turns its errors into messages and exit codes."""
     gc.disable()  # a run is short and keeps what it makes; looking for cycles would only cost time
     with _clean_exit():
-        program.main(prog_name="ftcost")
+        code = program.main(prog_name="ftcost", standalone_mode=False)
+        sys.stdout.flush()
+    if code:
+        sys.exit(code)
+
+
+def _stop_printing() -> NoReturn:
+    """Leave quietly: the reader of the pipe has gone, and there is nobody left to tell."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+
+
+def _until_the_reader_leaves(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that ends well when its reader has read enough (``| head``)."""
+
+    def run(*args: Any, **given: Any) -> None:
+        try:
+            command(*args, **given)
+        except BrokenPipeError:
+            _stop_printing()
+
+    return run
 
 
 @contextmanager
 def _clean_exit() -> Iterator[None]:
     try:
         yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except InputError as error:
         say(f"ftcost: {error}")
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         say("ftcost: interrupted; no file was changed.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader of the pipe has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _stop_printing()
     except OSError as error:
         say(f"ftcost: {error.strerror or error}: {error.filename or ''}".rstrip(": "))
         sys.exit(BAD_INPUT)
@@ -384,7 +406,7 @@ for function, parameters in PARAMETERS.items():
     program.add_command(
         PanelCommand(
             name=function.__name__.replace("_", "-"),
-            callback=function,
+            callback=_until_the_reader_leaves(function),
             params=list(parameters()),
             help=function.__doc__,
             context_settings=SETTINGS,

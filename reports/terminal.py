@@ -9,7 +9,7 @@ from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent
 from reports.findings import accuracy
-from reports.screen import Column, Screen, numbers, words
+from reports.screen import GAP, Column, Screen, numbers, words
 
 WIDE = 100
 TOP_ASSUMPTIONS = 8
@@ -67,7 +67,7 @@ def _verdict(plan: Plan, screen: Screen) -> None:
 
 
 def _training(plan: Plan, screen: Screen) -> None:
-    screen.heading("One production run (P10 to P90 below each estimate)")
+    screen.heading("One production run, all epochs (P10 to P90 below each estimate)")
     wide = screen.width >= WIDE
     rows = []
     for option in plan.training_options:
@@ -147,6 +147,7 @@ def _totals(plan: Plan, screen: Screen) -> None:
             [
                 label(arm),
                 money(arm.total_usd.base),
+                money(arm.total_usd.p50),
                 spread(arm.total_usd),
                 f"${arm.usd_per_1000_requests:,.2f}",
                 percent(arm.probability_cheapest),
@@ -154,13 +155,14 @@ def _totals(plan: Plan, screen: Screen) -> None:
                 *([between] if wide else []),
             ]
         )
-    heads = ["base", "P10 to P90", "per 1,000", "cheapest", "pays from", *(["P10 to P90"] if wide else [])]
-    screen.table([Column("option"), *numbers(*heads)], rows)
+    heads = ["base", "P50", "P10 to P90", "per 1,000", "cheapest", "pays from", *(["P10 to P90"] if wide else [])]
+    screen.table([Column("option"), *numbers(*heads)], rows, gap=GAP if wide else 1)
     if tuned:
         screen.line(
             "base: at base assumptions, and so is per 1,000 (USD per 1,000 requests). cheapest: share of draws."
-            f" pays from: requests a day from which {tuned.label} costs less than that option. Quality is taken to"
-            " be equal."
+            " pays from: requests a day from which the cheapest way of tuning costs less than that option. The base"
+            " lies below the median because most ranges reach further up than down: budget between P50 and P90."
+            " Quality is taken to be equal."
         )
 
 

@@ -292,6 +292,7 @@ def _arm(spec: ArmSpec, values: Mapping[str, float], base: Totals, drawn: Totals
         npv_usd=estimate(float(base.npv_usd[0]), drawn.npv_usd),
         usd_per_1000_requests=1000 * total / float(with_series(values, months)["requests_in_month"].sum()),
         build_usd=monthly[0],
+        retrain_usd=8400.0,
         probability_cheapest=share,
         notes=spec.notes,
     )

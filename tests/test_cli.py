@@ -1,6 +1,7 @@
 """The command line as a user meets it: answers, refusals, exit codes, and what goes where."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -174,3 +175,10 @@ def test_every_part_of_an_estimate_names_a_formula_that_can_be_explained() -> No
     assert {*MEMORY_FORMULAS.values(), *TIME_FORMULAS.values()} <= known
     assert set(MEMORY_FORMULAS) == set(PARTS)
     assert set(TIME_FORMULAS) == set(RESOURCE)
+
+
+def test_a_reader_that_has_read_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m reports assumptions | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""

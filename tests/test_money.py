@@ -160,8 +160,10 @@ def test_the_text_of_a_formula_computes_what_the_numbers_give() -> None:
     names = {
         "rows": 10.0,
         "label_usd_per_row": 2.0,
-        "label_redo_fraction": 0.25,
+        "label_reject_fraction": 0.25,
         "pilot_rows": 4.0,
+        "evaluation_rows": 5.0,
+        "review_usd_per_row": 1.5,
         "cleanup_usd": 7.0,
     }
     cells = {name: Cell(name) for name in names}

@@ -140,12 +140,14 @@ def test_tuning_wins_at_high_volume_and_prompting_at_low_volume() -> None:
 
 
 def test_break_even_is_where_the_two_costs_meet(answer: Plan) -> None:
-    values = dict(shipped())
-    tuned = answer.arm(answer.best_tuned)
-    meeting = next(one for one in answer.break_evens if one.lowest_per_day is not None)
-    at = plan(scenario(assumptions=shipped().setting({"requests_per_day": meeting.lowest_per_day})))
-    assert at.arm(meeting.rival).total_usd.base == pytest.approx(at.arm(tuned.id).total_usd.base, rel=0.03)
-    assert values["requests_per_day"] == 10000
+    counted = ("tuned", "tuned, scale-to-zero")
+    for meeting in answer.break_evens[::4]:
+        assert meeting.lowest_per_day is not None
+        at = plan(scenario(assumptions=shipped().setting({"requests_per_day": meeting.lowest_per_day})))
+        tuned = min(one.total_usd.base for one in at.arms if one.style in counted)
+        assert at.arm(meeting.rival).total_usd.base == pytest.approx(tuned, rel=0.03)
+        again = next(one for one in at.break_evens if one.rival == meeting.rival)
+        assert again.lowest_per_day == pytest.approx(meeting.lowest_per_day, rel=0.1)
 
 
 def test_a_break_even_with_a_closed_form_is_found() -> None:

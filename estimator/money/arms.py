@@ -82,7 +82,7 @@ def served_otherwise(spec: ArmSpec, *, serving: str) -> ArmSpec:
     """The same tuned model on shared replicas, or on serverless GPUs that scale to zero."""
     label, note = {
         "shared": ("shared replicas", "The adapter stays unmerged; other tasks pay the rest of the replicas."),
-        "scale-to-zero": ("scale to zero", "A request after a pause waits for a cold start, which is not priced."),
+        "scale-to-zero": ("serverless", "No replica is kept for availability; a cold start is not priced."),
     }[serving]
     return replace(
         spec,

@@ -9,9 +9,10 @@ import numpy as np
 
 from estimator.algebra import Value
 from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
-from estimator.result import GROUPS, Arm
+from estimator.result import GROUPS, Arm, RuledOut
 from estimator.risk import draw, estimate
 from estimator.scenario import Scenario
+from estimator.words import money
 
 TIE_FRACTION = 0.01
 """Costs closer than this are a tie."""
@@ -22,6 +23,7 @@ class Comparison:
     """The arms of a plan with their totals, and the draws they share."""
 
     arms: tuple[Arm, ...]
+    left_out: tuple[RuledOut, ...]
     specs: Mapping[str, ArmSpec]
     values: Mapping[str, float]
 
@@ -32,7 +34,7 @@ def compared(scenario: Scenario, specs: Sequence[ArmSpec]) -> Comparison:
     months = month_column(values["horizon_months"])
     base = with_series(values, months)
     drawn = with_series(draw(scenario.assumptions.rows, draws=scenario.draws, seed=scenario.seed), months)
-    kept = _with_cheapest_hosted(specs, base)
+    kept, left_out = _with_cheapest_hosted(specs, base)
     over_draws: dict[str, Totals] = {}
     at_base: dict[str, Totals] = {}
     for spec in kept:
@@ -46,27 +48,34 @@ def compared(scenario: Scenario, specs: Sequence[ArmSpec]) -> Comparison:
         _arm(spec, values, at_base[spec.id], over_draws[spec.id], float(np.mean(cheapest == index)))
         for index, spec in enumerate(kept)
     )
-    return Comparison(arms=arms, specs={spec.id: spec for spec in kept}, values=values)
+    return Comparison(arms=arms, left_out=left_out, specs={spec.id: spec for spec in kept}, values=values)
 
 
-def _with_cheapest_hosted(specs: Sequence[ArmSpec], base: Mapping[str, Value]) -> list[ArmSpec]:
+def _with_cheapest_hosted(
+    specs: Sequence[ArmSpec], base: Mapping[str, Value]
+) -> tuple[list[ArmSpec], tuple[RuledOut, ...]]:
     """All arms, but of the hosted services only the cheapest at base values: one open, one closed model.
 
-    A service whose prices were not read again comes after every other.
+    A service whose prices were not read again comes after every other. The dearer ones are named.
     """
 
-    def cost(spec: ArmSpec) -> tuple[bool, float, str]:
+    def usd(spec: ArmSpec) -> float:
         own = {row.name: row.base for row in spec.parameters}
-        recalled = any(row.status == "recalled" for row in spec.parameters)
-        return recalled, float(totals(spec=spec, shared=base, own=own).usd[0]), spec.id
+        return float(totals(spec=spec, shared=base, own=own).usd[0])
 
-    hosted = [spec for spec in specs if spec.kind == "hosted"]
-    best = [
-        min(alike, key=cost)
-        for style in ("tuned", "closed model")
-        if (alike := [s for s in hosted if s.style == style])
-    ]
-    return [spec for spec in specs if spec.kind != "hosted" or spec in best]
+    dropped: list[RuledOut] = []
+    best: list[ArmSpec] = []
+    for style in ("tuned", "closed model"):
+        ranked = sorted(
+            (any(row.status == "recalled" for row in spec.parameters), usd(spec), spec.id, spec)
+            for spec in specs
+            if spec.kind == "hosted" and spec.style == style
+        )
+        best += [spec for *_, spec in ranked[:1]]
+        for recalled, cost, _, spec in ranked[1:]:
+            reason = "prices recalled, not read again" if recalled else f"dearer than {best[-1].label}"
+            dropped.append(RuledOut(what=f"{spec.label} ({money(cost)})", reason=reason))
+    return [spec for spec in specs if spec.kind != "hosted" or spec in best], tuple(dropped)
 
 
 def _arm(
@@ -91,9 +100,16 @@ def _arm(
         npv_usd=estimate(float(base.npv_usd[0]), drawn.npv_usd),
         usd_per_1000_requests=float(base.usd[0]) / requests * 1000,
         build_usd=monthly[0],
+        retrain_usd=retrain_usd(spec, values),
         probability_cheapest=probability_cheapest,
         notes=spec.notes,
     )
+
+
+def retrain_usd(spec: ArmSpec, values: Mapping[str, float]) -> float:
+    """Cost of one retrain in the first month, whether the schedule has one or not."""
+    x = with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
+    return float(sum(line.quantity * line.unit_price_usd for line in spec.lines(x) if line.timing == "retrain"))
 
 
 def _base_requests(values: Mapping[str, float]) -> float:

@@ -51,7 +51,7 @@ def train_gpu_price(x: Parameters) -> Value:
 
 
 def api_request_lines(
-    x: Parameters, *, static_tokens: Value, dynamic_tokens: Value, price_factor: Value
+    x: Parameters, *, static_tokens: Value, dynamic_tokens: Value, price_factor: Value, calls: Value = 1
 ) -> list[Line]:
     """Tokens of an API per month, by the price they are billed at.
 
@@ -60,6 +60,7 @@ def api_request_lines(
     requests that may wait gets the batch discount, which is taken not to stack with caching.
     """
     cacheable = 1 - less(static_tokens, x["cache_minimum_tokens"])
+    static_tokens = static_tokens * calls
     hit = x["cache_hit_fraction"] * cacheable * (1 - x["api_batch_fraction"])
     write = cacheable * (1 - x["cache_hit_fraction"]) * (1 - x["api_batch_fraction"])
     calls = x["requests_in_month"] * x["retry_ratio"] / TOKENS_PER_MILLION
@@ -117,14 +118,24 @@ def release_evaluation(x: Parameters, *, timing: Timing, group: str) -> Line:
     )
 
 
+def attempts_per_row(x: Parameters) -> Value:
+    """Rows paid per row accepted, where a share of every attempt is rejected: 1 / (1 - share)."""
+    return 1 / (1 - x["label_reject_fraction"])
+
+
 def data_lines(x: Parameters) -> list[Line]:
     """Rows collected and labelled (those of the pilot are among them), rejects done again, one clean-up."""
     pilot_rows = minimum(x["pilot_rows"], x["rows"])
     price = x["label_usd_per_row"]
+    again = attempts_per_row(x) - 1
     return [
         once("pilot", "rows of the pilot labelled", "row", pilot_rows, price),
+        once("pilot", "rejected rows of the pilot done again", "row", pilot_rows * again, price),
+        once(
+            "pilot", "held-out rows judged after the pilot", "row", x["evaluation_rows"], x["review_usd_per_row"]
+        ),
         once("data", "further rows labelled", "row", x["rows"] - pilot_rows, price),
-        once("data", "rejected rows done again", "row", x["rows"] * x["label_redo_fraction"], price),
+        once("data", "rejected rows done again", "row", (x["rows"] - pilot_rows) * again, price),
         once("data", "clean-up", "once", 1, x["cleanup_usd"]),
     ]
 
@@ -149,7 +160,7 @@ def self_training_lines(x: Parameters) -> list[Line]:
 
 def retrain_lines(x: Parameters) -> list[Line]:
     """What every retrain costs beside the run: new rows, evaluation, hours."""
-    new_rows = x["rows"] * x["new_rows_fraction"] * (1 + x["label_redo_fraction"])
+    new_rows = x["rows"] * x["new_rows_fraction"] * attempts_per_row(x)
     return [
         retrain("retrains", "new rows labelled", "row", new_rows, x["label_usd_per_row"]),
         release_evaluation(x, timing="retrain", group="retrains"),
@@ -172,7 +183,13 @@ def self_retrain_lines(x: Parameters) -> list[Line]:
     hours = (full + trial) / (1 - x["failed_run_fraction"]) * x["train_gpus_billed"]
     return [
         *retrain_lines(x),
-        retrain("retrains", "runs and experiments of retrains", "GPU-hour", hours, train_gpu_price(x)),
+        retrain(
+            "retrains",
+            "runs and experiments of retrains",
+            "GPU-hour",
+            hours,
+            train_gpu_price(x) * x["gpu_price_factor"],
+        ),
     ]
 
 
@@ -216,12 +233,20 @@ def api_lines(x: Parameters, *, style: str) -> list[Line]:
             x["api_moves_in_month"] * x["migration_hours"],
             x["engineer_usd_per_hour"],
         ),
+        monthly(
+            "evaluation",
+            "held-out rows judged at a move",
+            "row",
+            x["api_moves_in_month"] * x["evaluation_rows"] * x["evaluation_runs"],
+            x["review_usd_per_row"],
+        ),
         *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
     ]
     if style == "few-shot":
         static = static + x["few_shot_tokens"]
+    calls: Value = 1
     if style == "split":
-        static = static * x["calls_per_request"]
+        calls = x["calls_per_request"]
         dynamic = dynamic * x["split_overlap_ratio"]
         lines.append(
             once(
@@ -236,7 +261,7 @@ def api_lines(x: Parameters, *, style: str) -> list[Line]:
         dynamic = dynamic + x["context_tokens"]
         lines += retrieval_lines(x)
     return lines + api_request_lines(
-        x, static_tokens=static, dynamic_tokens=dynamic, price_factor=x["api_price_factor"]
+        x, static_tokens=static, calls=calls, dynamic_tokens=dynamic, price_factor=x["api_price_factor"]
     )
 
 

@@ -18,7 +18,7 @@ MONTHS_PER_YEAR = 12
 
 
 def requests_in_month(x: Parameters) -> Value:
-    """Requests of the month: per day x 30.4 x (1 + growth)^((month - 1) / 12)."""
+    """Requests of the month: per day x 730/24 x (1 + growth)^((month - 1) / 12)."""
     growth = (1 + x["traffic_growth_fraction_per_year"]) ** ((x["month"] - 1) / MONTHS_PER_YEAR)
     return x["requests_per_day"] * DAYS_PER_MONTH * growth
 

@@ -57,7 +57,10 @@ def show_explanation(name: str, screen: Screen) -> None:
     found = formulas()
     if name not in found:
         raise UnknownNameError(
-            "name", name, [*found, *rows], hint="`ftcost assumptions` lists assumptions; formulas are functions."
+            "name",
+            name,
+            [*found, *rows],
+            hint=f"`ftcost assumptions` lists assumptions; formulas are {', '.join(sorted(found)[:8])}, ...",
         )
     function = found[name]
     screen.line(f"{name}{inspect.signature(function)}")
