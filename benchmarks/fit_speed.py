@@ -4,9 +4,13 @@
     python benchmarks/fit_speed.py --check    errors of the shipped constants; nothing is written
 
 Needs scipy; the program itself does not. The fit has no random part, so it repeats exactly. It minimises a robust
-loss of the logarithm of predicted over measured tokens/s, each source weighted by its rows to the power
--1/4, plus a weak pull towards the starting value of each constant (`STARTS`), inside the physical bounds
-that stand in the file as minimum and maximum. The file keeps every other row as it is.
+loss of the logarithm of predicted over measured tokens/s, each project weighted by its rows to the power
+-1/4, plus a pull towards the starting value of each constant (benchmarks/speed_starts.toml), inside the
+physical bounds that stand in the file as minimum and maximum. The file keeps every other row as it is.
+
+The fit linearises the predictions about the present constants, solves, and repeats. A fit without one source or
+project solves the problem linearised about the full fit, with no term of a row left out; the errors of these
+rows are then predicted by the model itself.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import collections
 import re
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +31,18 @@ from estimator.assumptions import shipped
 from estimator.measured import MeasuredRow, read_runs
 from estimator.run import Run
 from estimator.speed.constants import Constants
+from estimator.speed.interval import throughput_factors
 from estimator.speed.step import step_parts_s
 
 DATA = Path(__file__).resolve().parents[1] / "estimator" / "data" / "speed.toml"
 STARTS_FILE = Path(__file__).resolve().parent / "speed_starts.toml"
 NUMBERS = ("lora_rank", "gpus", "tp", "pp", "cp", "ep", "micro_batch", "global_batch", "seq_len")
 LOSS_SCALE = 0.08
-PULL = 1.0
+PULL = 4.0
 WEIGHT_POWER = -0.25
-FULL_STEPS, HELD_OUT_STEPS, FEW_STEPS, FEW_ROWS = 16, 4, 3, 2
+REACHES = (0.3, 0.2, 0.15, 0.1, 0.05, 0.05)
+HELD_OUT_REACH = 0.3
+DIFFERENCE = 1e-3
 STACK_ROWS, SHRINK_ROWS = 15, 20
 
 
@@ -87,6 +94,21 @@ class Rows:
         return out
 
 
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """Predictions linearised about a position of the constants.
+
+    Attributes:
+        about: the position.
+        errors: of every row there.
+        slopes: derivative of every row's error by every constant's position.
+    """
+
+    about: np.ndarray
+    errors: np.ndarray
+    slopes: np.ndarray
+
+
 class Fit:
     """The fitted constants: names, starting values, bounds."""
 
@@ -107,45 +129,63 @@ class Fit:
         """Constants at a position between the bounds."""
         return dict(zip(self.names, map(float, self.low + position * (self.high - self.low)), strict=True))
 
-    def run(self, wanted: np.ndarray, begin: np.ndarray, steps: int) -> np.ndarray:
-        """Position of the best constants for the wanted rows."""
+    def linear(self, about: np.ndarray) -> Linear:
+        """Errors of every row and their derivatives by position."""
+        every = np.ones(len(self.rows.rows), dtype=bool)
+        errors = self.rows.errors(self.base | self.values(about), every)
+        slopes = np.empty((len(errors), len(about)))
+        for column, here in enumerate(about):
+            step = DIFFERENCE if here + DIFFERENCE <= 1.0 else -DIFFERENCE
+            moved = about.copy()
+            moved[column] += step
+            slopes[:, column] = (self.rows.errors(self.base | self.values(moved), every) - errors) / step
+        return Linear(about=about, errors=errors, slopes=slopes)
+
+    def solve(self, wanted: np.ndarray, linear: Linear, reach: float) -> np.ndarray:
+        """Position of the best constants for the wanted rows, no further than ``reach`` from ``linear.about``."""
         counts = collections.Counter(self.rows.project[wanted])
-        weight = np.array([counts[p] ** WEIGHT_POWER if counts[p] else 0.0 for p in self.rows.project])
-        weight = weight / weight[wanted].mean()
+        weight = np.array([counts[p] ** WEIGHT_POWER for p in self.rows.project[wanted]])
+        weight = weight / weight.mean()
         start = self.scaled(self.starts.values())
         pull = np.sqrt(PULL * wanted.sum() / 100.0) / 0.5
+        errors, slopes = linear.errors[wanted], linear.slopes[wanted]
+
+        def robust(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            scaled = (errors + slopes @ (position - linear.about)) / LOSS_SCALE
+            bend = np.sqrt(1.0 + scaled**2)
+            # sign(s) sqrt(2 (bend - 1)), and its derivative by s; both without a difference of near equals
+            return scaled * np.sqrt(2.0 / (bend + 1.0)), np.sqrt((bend + 1.0) / 2.0) / bend
 
         def residuals(position: np.ndarray) -> np.ndarray:
-            error = self.rows.errors(self.base | self.values(position), wanted)[wanted]
-            robust = np.sign(error) * np.sqrt(2.0 * (np.sqrt(1.0 + (error / LOSS_SCALE) ** 2) - 1.0))
-            return np.concatenate([robust * weight[wanted], pull * (position - start)])
+            return np.concatenate([robust(position)[0] * weight, pull * (position - start)])
 
-        found = least_squares(
-            residuals, begin, bounds=(0.0, 1.0), max_nfev=steps, diff_step=1e-3, xtol=1e-4, ftol=1e-4
-        )
-        return np.asarray(found.x)
+        def derivatives(position: np.ndarray) -> np.ndarray:
+            rows = (robust(position)[1] * weight / LOSS_SCALE)[:, None] * slopes
+            return np.vstack([rows, pull * np.eye(len(start))])
+
+        low, high = np.maximum(linear.about - reach, 0.0), np.minimum(linear.about + reach, 1.0)
+        begin = np.clip(linear.about, low + 1e-6, high - 1e-6)
+        found = least_squares(residuals, begin, jac=derivatives, bounds=(low, high), max_nfev=100)
+        return np.clip(np.asarray(found.x), 1e-6, 1.0 - 1e-6)
+
+    def run(self) -> np.ndarray:
+        """Position of the best constants for all rows."""
+        every = np.ones(len(self.rows.rows), dtype=bool)
+        position = self.scaled(self.starts.values())
+        for reach in REACHES:
+            position = self.solve(every, self.linear(position), reach)
+        return position
 
 
 def held_out(
-    fit: Fit,
-    begin: np.ndarray,
-    key: np.ndarray,
-    known: dict[frozenset[int], dict[str, float]],
-    say: Callable[[str], None],
+    fit: Fit, linear: Linear, key: np.ndarray, say: Callable[[str], None]
 ) -> tuple[np.ndarray, list[dict[str, float]]]:
-    """Errors of every row under constants fitted without its source, and those constants.
-
-    ``known`` keeps the constants of row sets already left out, for sources that are a project's only one.
-    """
+    """Errors of every row under constants fitted without its source, and those constants."""
     errors = np.full(len(fit.rows.rows), np.nan)
     constants = []
     for name in sorted(set(key)):
         out = key == name
-        left = frozenset(map(int, np.flatnonzero(out)))
-        if left not in known:
-            steps = HELD_OUT_STEPS if len(left) > FEW_ROWS else FEW_STEPS
-            known[left] = fit.values(fit.run(~out, np.clip(begin, 1e-4, 1 - 1e-4), steps))
-        values = known[left]
+        values = fit.values(fit.solve(~out, linear, HELD_OUT_REACH))
         constants.append(values)
         errors[out] = fit.rows.errors(fit.base | values, out)[out]
         say(f"  without {name}: {summary(errors[out])}")
@@ -177,15 +217,15 @@ def breakdown(rows: Rows, errors: np.ndarray, say: Callable[[str], None]) -> Non
             say(f"  {title:13s} {value:34s} {summary(errors[label == value])}")
 
 
-def interval(rows: Rows, errors: np.ndarray) -> dict[str, float]:
-    """P10 and P90 of measured over predicted, common and per stack with enough rows.
+def interval(rows: Rows, errors: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    """P10 and P90 of measured over predicted over the wanted rows, common and per stack with enough of them.
 
     A stack's logarithmic quantiles are shrunk towards the common ones by rows / (rows + SHRINK_ROWS).
     """
-    ratio = -errors
+    ratio = -errors[wanted]
     common = np.quantile(ratio, [0.1, 0.9])
     out = {"throughput_low_factor": np.exp(common[0]), "throughput_high_factor": np.exp(common[1])}
-    stacks = np.array([row.run.stack for row in rows.rows])
+    stacks = np.array([row.run.stack for row in rows.rows])[wanted]
     for stack in sorted(set(stacks)):
         mine = ratio[stacks == stack]
         if len(mine) < STACK_ROWS:
@@ -198,14 +238,20 @@ def interval(rows: Rows, errors: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in out.items()}
 
 
-def coverage(rows: Rows, errors: np.ndarray) -> float:
-    """Share of rows inside the interval learnt from the other projects' errors."""
-    inside = []
-    for name in sorted(set(rows.project)):
-        out = rows.project == name
-        low, high = np.quantile(-errors[~out], [0.1, 0.9])
-        inside += list((-errors[out] >= low) & (-errors[out] <= high))
-    return float(np.mean(inside))
+def inside(rows: Rows, errors: np.ndarray, factors: dict[str, float]) -> np.ndarray:
+    """Which rows' errors the factors hold, as the program would apply them."""
+    known = Constants({name: value for name, value in shipped().items() if "throughput" not in name} | factors)
+    limits = np.log(np.array([throughput_factors(run=row.run, constants=known) for row in rows.rows], dtype=float))
+    return np.asarray((limits[:, 0] <= -errors) & (-errors <= limits[:, 1]))
+
+
+def coverage(rows: Rows, learnt: np.ndarray, errors: np.ndarray, key: np.ndarray) -> float:
+    """Share of rows whose errors lie inside the factors learnt without their project or source."""
+    held = np.zeros(len(errors), dtype=bool)
+    for name in sorted(set(key)):
+        out = key == name
+        held[out] = inside(rows, errors, interval(rows, learnt, ~out))[out]
+    return float(held.mean())
 
 
 def write(values: dict[str, dict[str, float]]) -> None:
@@ -240,24 +286,30 @@ def main() -> None:
     if arguments.check:
         breakdown(rows, rows.errors(fit.base, every), say)
         return
-    begin = fit.run(every, fit.scaled(fit.starts.values()), FULL_STEPS)
-    best = fit.values(begin)
+    linear = fit.linear(fit.run())
+    best = fit.values(linear.about)
     say("In the fit")
-    breakdown(rows, rows.errors(fit.base | best, every), say)
-    known: dict[frozenset[int], dict[str, float]] = {}
+    breakdown(rows, linear.errors, say)
     say("Left out by project")
-    by_project, others = held_out(fit, begin, rows.project, known, say)
+    by_project, others = held_out(fit, linear, rows.project, say)
     breakdown(rows, by_project, say)
     say("Left out by source")
-    by_source, _ = held_out(fit, begin, rows.source, known, say)
+    by_source, _ = held_out(fit, linear, rows.source, say)
     breakdown(rows, by_source, say)
-    say(f"80 % interval learnt from the other projects holds {coverage(rows, by_project):.1%} of rows")
+    factors = interval(rows, by_project, every)
+    held = {
+        "without the row's project": coverage(rows, by_project, by_project, rows.project),
+        "without the row's source": coverage(rows, by_project, by_source, rows.source),
+        "as written, rows in the fit": float(inside(rows, linear.errors, factors).mean()),
+    }
+    for title, share in held.items():
+        say(f"80 % interval {title}: holds {share:.1%} of rows")
     result: dict[str, dict[str, float]] = {}
     for name, value in best.items():
         found = [constants[name] for constants in others]
         low, high = np.quantile(found, [0.1, 0.9])
         result[name] = {"base": value, "low": min(low, value), "high": max(high, value)}
-    for name, value in interval(rows, by_source).items():
+    for name, value in factors.items():
         result[name] = {"base": value, "low": value, "high": value}
     write(result)
 

@@ -18,6 +18,7 @@ MAX_GPUS = 65_536
 MAX_MICRO_BATCH = 65_536
 MAX_SEED = 2**32 - 1
 MAX_CLASSES = 1_000_000
+MIN_DRAWS, MAX_DRAWS = 16, 1_000_000
 TASKS = ("classification", "generation", "complex")
 GOALS = ("form", "facts")
 
@@ -182,6 +183,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         data_changes_every_days=positive(given["data_changes_every"], flag="--data-changes-every"),
         as_of=as_of,
         seed=given["seed"],
+        draws=whole(given["draws"], flag="--draws", low=MIN_DRAWS, high=MAX_DRAWS) or MIN_DRAWS,
         **chosen,
     )
 

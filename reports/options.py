@@ -240,6 +240,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         ),
         settings(),
         as_of(),
+        Flag("--draws", type=int, default=1024, panel=MONEY, help="Draws of the uncertainty. [1024]"),
         Flag("--seed", type=int, default=0, panel=MONEY, help="Seed of the uncertainty. [0]"),
         as_json(),
         Flag(

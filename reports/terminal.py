@@ -40,6 +40,8 @@ def show_plan(plan: Plan, screen: Screen) -> None:
     _bullets(screen, "Ruled out", _by_reason(plan))
     _bullets(screen, "Not included", plan.not_included)
     _bullets(screen, "Next", plan.next_commands)
+    screen.line()
+    screen.line(plan.verdict.headline, strong=True)
 
 
 def _question(plan: Plan, screen: Screen) -> None:
@@ -160,9 +162,9 @@ def _totals(plan: Plan, screen: Screen) -> None:
     if tuned:
         screen.line(
             "base: at base assumptions, and so is per 1,000 (USD per 1,000 requests). cheapest: share of draws."
-            " pays from: requests a day from which the cheapest way of tuning costs less than that option. The base"
-            " lies below the median because most ranges reach further up than down: budget between P50 and P90."
-            " Quality is taken to be equal."
+            " pays from: requests a day from which the cheapest way of tuning costs less than that option. The"
+            " base lies below the median because most ranges reach further up than down: budget between P50 and"
+            " P90. Quality is taken to be equal."
         )
 
 

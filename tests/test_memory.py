@@ -128,7 +128,35 @@ def test_measured_runs_are_met():
         inside.append(low <= row.peak_memory_bytes <= high)
     assert np.median(errors) < 0.025
     assert np.quantile(errors, 0.9) < 0.15
-    assert 0.75 < np.mean(inside) < 0.88
+    assert 0.8 < np.mean(inside) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("changes", "tracked_gib"),
+    [
+        ({"method": "lora", "lora_rank": 16.0, "micro_batch": 1.0, "seq_len": 2048.0}, 62.415),
+        ({"method": "full", "micro_batch": 8.0, "seq_len": 1024.0, "recompute": "full"}, 58.816),
+    ],
+)
+def test_one_key_head_costs_falcon_its_score_matrices(changes, tracked_gib):
+    """PyTorch's tracker on the Transformers class; its fused kernels do not take one key head for 71."""
+    r = run("tiiuae/falcon-7b", optimizer="adamw-fused", **changes)
+    r = r.with_(global_batch=r.micro_batch)
+    assert allocated(r) == pytest.approx(tracked_gib * GIB, rel=0.02)
+    assert allocated(r.with_(stack="litgpt")) < 0.95 * allocated(r)
+
+
+def test_the_spread_grows_with_the_share_that_is_not_state():
+    long, short = (run(recompute="full", seq_len=length, method="lora") for length in (8192.0, 256.0))
+    ratios = []
+    for r in (short, long):
+        low, high = predicted_range_bytes(
+            run=r, predicted=memory(run=r, constants=CONSTANTS), kind="allocated", constants=CONSTANTS
+        )
+        ratios.append(high / low)
+    floor = 81 ** (CONSTANTS["memory_error_scale_allocated_hf"] * CONSTANTS["memory_error_least_share"])
+    assert ratios[0] == pytest.approx(floor)
+    assert ratios[1] > 2 * floor - 1
 
 
 @pytest.mark.parametrize("stack", CHOICES["stack"])

@@ -260,6 +260,75 @@ def test_the_fit_starts_inside_its_bounds() -> None:
         assert row.minimum <= row.base <= row.maximum, name
 
 
+#: Ordinary jobs on shapes that no calibration row has.
+UNUSUAL: dict[str, dict[str, object]] = {
+    "135M on one card": {
+        "model": "HuggingFaceTB/SmolLM2-135M",
+        "gpus": 1.0,
+        "sharding": "none",
+        "micro_batch": 64.0,
+        "recompute": "none",
+    },
+    "8B at a million tokens": {"gpus": 1.0, "sharding": "none", "micro_batch": 1.0, "seq_len": 2.0**20},
+    "8B full on eight GeForce cards": {"card": "rtx-4090", "gpus": 8.0},
+    "8B QLoRA on eight GeForce cards": {
+        "card": "rtx-5090",
+        "gpus": 8.0,
+        "method": "qlora",
+        "quantization": "nf4",
+        "lora_targets": ALL,
+    },
+    "70B LoRA, FSDP, one node": {
+        "model": "meta-llama/Llama-3.1-70B",
+        "gpus": 8.0,
+        "method": "lora",
+        "lora_targets": ALL,
+        "micro_batch": 1.0,
+    },
+    "GPT-OSS-120B LoRA, one node": {
+        "model": "openai/gpt-oss-120b",
+        "gpus": 8.0,
+        "method": "lora",
+        "lora_targets": ALL[:4],
+    },
+    "DeepSeek-V3, 32 nodes": {
+        "model": "deepseek-ai/DeepSeek-V3",
+        "gpus": 256.0,
+        "ep": 32.0,
+        "global_batch": 512.0,
+    },
+}
+
+
+@pytest.mark.parametrize("stack", ["hf", "hf-fused", "torchtitan", "megatron", "nemo-automodel"])
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_shapes_stay_within_what_hardware_does(name: str, stack: str) -> None:
+    changes = dict(UNUSUAL[name])
+    changes["architecture"] = resolve_model(str(changes.pop("model", "meta-llama/Llama-3.1-8B"))).architecture
+    changes["accelerator"] = card(str(changes.pop("card", "h100-80gb-sxm")))
+    answer = speed(run=a_run(stack=stack, **changes), constants=CONSTANTS)
+    assert 0.005 < answer.mfu < 0.75
+    assert answer.mfu <= answer.hfu < 1.0
+
+
+def test_micro_batches_of_few_tokens_wait_for_the_host() -> None:
+    run = a_run(gpus=1.0, sharding="none", micro_batch=1.0, global_batch=1.0, method="lora", lora_targets=ALL)
+    few, more = (speed(run=run.with_(seq_len=tokens), constants=CONSTANTS) for tokens in (4.0, 64.0))
+    assert resource_fractions(parts_s=few.parts_s)["host"] > 0.5
+    assert few.step_s < more.step_s < 1.1 * few.step_s
+
+
+@pytest.mark.parametrize(("older", "newer"), [("a100-80gb-sxm", "h100-80gb-sxm"), ("h100-80gb-sxm", "b200-sxm")])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_newer_generation_is_never_slower(name: str, older: str, newer: str) -> None:
+    for seq_len in (512.0, 131072.0):
+        run = RUNS[name].with_(compute_dtype="bf16", seq_len=seq_len)
+        old, new = (
+            speed(run=run.with_(accelerator=card(which)), constants=CONSTANTS).step_s for which in (older, newer)
+        )
+        assert new < old, seq_len
+
+
 def test_a_family_without_rows_gets_a_wider_interval() -> None:
     known = speed(run=a_run(), constants=CONSTANTS)
     unknown = speed(run=a_run(accelerator=card("tpu-v5p")), constants=CONSTANTS)
@@ -277,8 +346,8 @@ def test_errors_on_the_calibration_rows() -> None:
         off.append(abs(1.0 / ratio - 1.0))
         inside.append(answer.low_factor <= ratio <= answer.high_factor)
     assert np.median(off) < 0.065
-    assert np.quantile(off, 0.9) < 0.23
-    assert 0.75 <= np.mean(inside) <= 0.92
+    assert np.quantile(off, 0.9) < 0.22
+    assert 0.75 <= np.mean(inside) <= 0.88
 
 
 #: Known jobs: what the source states, and the range that counts as reproduced.
@@ -287,7 +356,7 @@ KNOWN_JOBS = {
     "7B QLoRA on 24 GB cards, fsdp_qlora benchmarks 2024-03": ("fsq-009", 0.15),
     "8B full, bf16, 8 H100, torchao float8 README": ("ao-001", 0.20),
     "8B full, fp8, 8 H100, torchao float8 README": ("ao-002", 0.20),
-    "405B pre-training, fp8, 1,024 H100, Megatron-Bridge": ("mbr-042", 0.15),
+    "405B pre-training, fp8, 1,024 H100, Megatron-Bridge": ("mbr-042", 0.20),
 }
 
 

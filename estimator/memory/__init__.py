@@ -13,7 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from estimator.errors import UnknownNameError
-from estimator.memory.allocator import decile_factors, pool_bytes, spread_name, within_probability
+from estimator.memory.allocator import (
+    decile_factors,
+    error_share,
+    need_spread_name,
+    pool_bytes,
+    spread_name,
+    within_probability,
+)
 from estimator.memory.peak import PARTS, moments
 from estimator.numbers import Number
 from estimator.run import Run
@@ -110,12 +117,13 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         constants=constants,
     )
     context = constants["memory_context_bytes"]
-    scale = constants[spread_name(run=run, kind="nvidia-smi")]
-    low, high = decile_factors(scale=scale)
+    static: Number = sum((parts[part] for part in STATIC if part in parts), start=0.0)
     limit = run.accelerator.memory_bytes
+    scale = constants[need_spread_name(run=run)]
     fits = within_probability(bytes_used=needed + context, limit_bytes=limit, scale=scale)
+    low, high = _deciles(run=run, kind="nvidia-smi", static=static, total=reserved + context, constants=constants)
     if np.ndim(reserved) == 0 and np.ndim(fits) == 0:
-        reserved, fits = float(reserved), float(fits)
+        reserved, fits, low, high = float(reserved), float(fits), float(low), float(high)
     return Memory(
         parts_bytes=parts,
         moment=moment,
@@ -124,9 +132,17 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         device_bytes=reserved + context,
         limit_bytes=limit,
         fits_probability=fits,
-        low_bytes=(reserved + context) * low,
-        high_bytes=(reserved + context) * high,
+        low_bytes=low,
+        high_bytes=high,
     )
+
+
+def _deciles(
+    *, run: Run, kind: str, static: Number, total: Number, constants: Mapping[str, float]
+) -> tuple[Number, Number]:
+    share = error_share(static_bytes=static, total_bytes=total, constants=constants)
+    low, high = decile_factors(scale=constants[spread_name(run=run, kind=kind)] * share)
+    return total * low, total * high
 
 
 def predicted_bytes(*, predicted: Memory, kind: str) -> Number:
@@ -148,9 +164,14 @@ def predicted_range_bytes(
     *, run: Run, predicted: Memory, kind: str, constants: Mapping[str, float]
 ) -> tuple[Number, Number]:
     """P10 and P90 of a measurement of this kind."""
-    value = predicted_bytes(predicted=predicted, kind=kind)
-    low, high = decile_factors(scale=constants[spread_name(run=run, kind=kind)])
-    return value * low, value * high
+    parts = predicted.parts_bytes
+    return _deciles(
+        run=run,
+        kind=kind,
+        static=sum((parts[part] for part in STATIC if part in parts), start=0.0),
+        total=predicted_bytes(predicted=predicted, kind=kind),
+        constants=constants,
+    )
 
 
 def fits_word(probability: float) -> Word:

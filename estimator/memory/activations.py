@@ -14,6 +14,7 @@ from estimator.memory.stacks import (
     SOFT_CAPPED_LOGITS,
     Traits,
     eager,
+    plain_attention,
     upcast_base,
 )
 from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
@@ -67,10 +68,11 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     """Bytes that one layer saves per token for its backward pass, without recompute.
 
     Norms keep their input (in fp32 where the stack upcasts) and, if their weight is trained, what it
-    multiplies; attention keeps queries, keys, values, output and a log-sum per head, or under eager attention
-    the fp32 and the 16-bit score matrix; the feed-forward block keeps what its activation and product need;
-    trained linear modules keep their input; adapters keep their own copy of it, in fp32 unless autocast casts
-    it to 16 bit. Source: derived from the module code; checked against PyTorch's memory tracker.
+    multiplies; attention keeps queries, keys, values, output and a log-sum per head (without a fused kernel the
+    fp32 softmax), or under eager attention the fp32 and the 16-bit score matrix; the feed-forward block keeps
+    what its activation and product need; trained linear modules keep their input; adapters keep their own copy
+    of it, in fp32 unless autocast casts it to 16 bit. Source: derived from the module code; checked against
+    PyTorch's memory tracker.
     """
     e = compute_bytes(run=run)
     trained = not run.adapters
@@ -89,7 +91,8 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         total = total + (e * widths.attention_out if trained else 0.0)
     else:
         qkv = widths.expanded_qkv if traits.expands_keys else widths.qkv
-        total = total + e * (qkv + widths.attention_out) + 4.0 * widths.heads
+        rows = run.seq_len if plain_attention(run) else 1.0
+        total = total + e * (qkv + widths.attention_out) + 4.0 * widths.heads * rows
         total = total + (e * widths.attention_out_copied if trained else 0.0)
     feed_forward = widths.feed_forward_saved
     if run.architecture.gated_mlp:
@@ -114,13 +117,15 @@ def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, fl
     """Bytes per token of gradients and temporaries while one layer's backward runs.
 
     The feed-forward block holds the gradients of gate, up and activation at once; around it live a few
-    hidden-sized tensors (fitted count). Eager attention holds three score matrices instead. Source: derived.
+    hidden-sized tensors (fitted count). Eager attention holds three score matrices instead, attention without a
+    fused kernel two. Source: derived.
     """
     e = compute_bytes(run=run)
     hidden = constants["memory_turn_hidden_copies"] * e * widths.hidden
     feed_forward = e * widths.feed_forward_turn
     if not eager(run):
-        return feed_forward + hidden
+        softmax_and_scores = 8.0 * widths.heads * run.seq_len if plain_attention(run) else 0.0
+        return np.maximum(feed_forward, softmax_and_scores) + hidden
     return np.maximum(feed_forward, widths.heads * run.seq_len * (e + 8.0)) + hidden
 
 

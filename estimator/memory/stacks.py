@@ -139,6 +139,10 @@ OWN_ATTENTION = frozenset({"baichuan", "bloom", "chatglm", "mpt"})
 """Families whose own model code computes the score matrix whatever kernel is asked for."""
 
 
+ONE_HEAD_KEYS = frozenset({"falcon"})
+"""Families whose class hands one unrepeated key head to PyTorch's attention, which no fused kernel takes."""
+
+
 def traits(run: Run) -> Traits:
     """How this run's stack treats this run's model family."""
     if run.stack in FUSED_KERNELS and run.architecture.family in NO_FUSED_KERNELS:
@@ -158,6 +162,12 @@ def upcast_base(run: Run) -> bool:
 def own_attention(run: Run) -> bool:
     """Whether the model's own code computes attention, whatever kernel is asked for."""
     return run.stack in HF_STACKS and run.architecture.family in OWN_ATTENTION
+
+
+def plain_attention(run: Run) -> bool:
+    """Whether PyTorch's attention falls back to plain matrix products, which keep the fp32 softmax."""
+    a = run.architecture
+    return run.stack in HF_STACKS and a.family in ONE_HEAD_KEYS and a.kv_heads == 1 < a.heads
 
 
 def eager(run: Run) -> bool:

@@ -11,7 +11,7 @@ def throughput_factors(*, run: Run, constants: Constants) -> tuple[Number, Numbe
     """P10 and P90 of measured over predicted tokens/s.
 
     Sources that a fit had not seen scatter by the stack's factor; an accelerator family without fitted rows
-    widens it further. Source: leave-one-source-out errors of the calibration rows.
+    widens it further. Source: errors on calibration rows of projects left out of the fit.
     """
     card = run.accelerator
     stack_low = constants.of_stack("throughput_low_factor", run.stack)
