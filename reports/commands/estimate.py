@@ -91,8 +91,10 @@ def run_from_flags(
     gpus = counts["--gpus"]
     degrees = counts["--tp"] * counts["--pp"] * counts["--cp"]
     if gpus % degrees:
+        default = " (the default)" if gpus == 1 else ""
         raise InputError(
-            f"--gpus {gpus}{' (the default)' if gpus == 1 else ''} is not a multiple of --tp x --pp x --cp = {degrees}. Give a multiple of {degrees}."
+            f"--gpus {gpus}{default} is not a multiple of --tp x --pp x --cp = {degrees}."
+            f" Give a multiple of {degrees}."
         )
     if lora_rank is not None and not 0 < lora_rank <= MAX_LORA_RANK:
         raise InputError(f"--lora-rank {lora_rank:g} is outside 1 to {MAX_LORA_RANK:,}.")
