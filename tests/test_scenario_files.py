@@ -47,7 +47,9 @@ def sample(flag: Flag) -> Any:
     if flag.assumption:
         return 33
     return (
-        tomllib.loads(f"x = {flag.example}")["x"] if flag.example else {"seed": 3, "goal": "facts"}[str(flag.name)]
+        tomllib.loads(f"x = {flag.example}")["x"]
+        if flag.example
+        else {"seed": 3, "goal": "facts", "draws": 64}[str(flag.name)]
     )
 
 
