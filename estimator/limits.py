@@ -34,6 +34,22 @@ def check_licence(scenario: Scenario, model: ResolvedModel) -> None:
     )
 
 
+def check_positions(scenario: Scenario, model: ResolvedModel) -> None:
+    """Refuse requests that the model cannot hold: neither tuning nor serving it would answer them.
+
+    Raises:
+        NothingFitsError: with the longest request that it holds.
+    """
+    values, most = scenario.assumptions, model.architecture.max_position
+    asked = values["input_tokens"] + values["output_tokens"]
+    if most and asked > most:
+        raise NothingFitsError(
+            f"nothing fits: a request of {asked:,.0f} tokens exceeds the {most:,} positions of"
+            f" {model.architecture.id}. Shorten --input-tokens or --output-tokens, or choose a model with a longer"
+            " context."
+        )
+
+
 def nothing_fits(scenario: Scenario, found: SearchResult) -> str:
     """What comes nearest, and what to change."""
     lines = ["nothing fits: no method runs within the limits."]

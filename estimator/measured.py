@@ -20,6 +20,7 @@ from estimator.accelerators import resolve_accelerator
 from estimator.errors import InputError, UnknownNameError
 from estimator.models import resolve_model
 from estimator.numbers import GIB
+from estimator.parameters import check_targets
 from estimator.run import Run, choice, lora_roles
 
 REQUIRED = ("model", "method", "gpu", "micro_batch", "seq_len")
@@ -212,6 +213,8 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         raise UnknownNameError("memory kind", kind, MEMORY_KINDS, where="memory_kind")
     if speed and not gpu:
         raise InputError("gpu is empty, and speed depends on it.")
+    if adapters:
+        check_targets(architecture=run.architecture, targets=run.lora_targets)
     return MeasuredRow(
         id=name,
         source=cells.get("source", ""),

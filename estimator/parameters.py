@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from estimator.architecture import Architecture, Linear
+from estimator.errors import InputError
 from estimator.numbers import Number
-from estimator.run import Run
+from estimator.run import LORA_ROLES, Run
 
 NORM_VECTORS = {"rmsnorm": 1, "layernorm": 2, "layernorm-no-bias": 1, "layernorm-no-params": 0}
 
@@ -169,6 +170,18 @@ def adapters(*, architecture: Architecture, targets: tuple[str, ...]) -> tuple[A
             )
         )
     return tuple(found)
+
+
+def check_targets(*, architecture: Architecture, targets: tuple[str, ...]) -> None:
+    """Refuse adapter targets of which the model has none; roles that only some models have may be among them.
+
+    Raises:
+        InputError: with the roles that the model has.
+    """
+    if adapters(architecture=architecture, targets=targets):
+        return
+    found = [role for role in LORA_ROLES if adapters(architecture=architecture, targets=(role,))]
+    raise InputError(f"{architecture.id} has no module {' '.join(targets)} to adapt. It has: {' '.join(found)}.")
 
 
 def adapter_parameters(*, architecture: Architecture, targets: tuple[str, ...], lora_rank: Number) -> Number:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from estimator.advice import Facts, advice
 from estimator.errors import NothingFitsError
-from estimator.limits import check_licence, methods_ruled_out, not_considered, nothing_fits
+from estimator.limits import check_licence, check_positions, methods_ruled_out, not_considered, nothing_fits
 from estimator.models import ResolvedModel, resolve_model
 from estimator.money.arms import (
     SPLIT,
@@ -72,6 +73,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     found = search(scenario=scenario, architecture=model.architecture, workload=work, market=sellers)
     if not found.options:
         raise NothingFitsError(nothing_fits(scenario, found))
+    check_positions(scenario, model)
     replica_types, ready_choices = _serving(scenario, model, sellers)
     tuned_choices = replica_types.by_gpu(requests_per_day=scenario.assumptions["requests_per_day"])
     specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choices)
@@ -167,6 +169,12 @@ def _tuned_input_tokens(values: Mapping[str, float]) -> float:
     return values["input_tokens"] * (1 - values["static_input_fraction"] * values["prompt_saving_fraction"])
 
 
+def request_tokens(values: Mapping[str, float], *, style: str) -> float:
+    """Input and output of one request in this prompting style."""
+    more = {"few-shot": values["few_shot_tokens"], "retrieval": values["context_tokens"]}
+    return values["input_tokens"] + values["output_tokens"] + more.get(style, 0.0)
+
+
 def _specs(
     scenario: Scenario,
     model: ResolvedModel,
@@ -215,7 +223,18 @@ def _specs(
     specs += hosted
     for place, row in enumerate(baselines(scenario=scenario, horizon_end=horizon_end)):
         styles = STYLES if place else (*STYLES, SPLIT)
-        specs += api_arms(model=row, horizon_end=horizon_end, styles=styles)
+        window = row.context_window or math.inf
+        held = [style for style in styles if request_tokens(scenario.assumptions, style=style) <= window]
+        specs += api_arms(model=row, horizon_end=horizon_end, styles=held)
+        ruled_out += [
+            RuledOut(
+                what=f"{row.reference}, {style}",
+                reason=f"a request of {request_tokens(scenario.assumptions, style=style):,.0f} tokens exceeds its"
+                f" {window:,.0f}",
+            )
+            for style in styles
+            if style not in held
+        ]
     return specs, ruled_out
 
 

@@ -50,6 +50,7 @@ class HostedOffer:
         hosting_usd_per_hour: runs also when nothing is asked; for `serving` = dedicated per GPU.
         hosting_gpu: accelerator of a dedicated endpoint, by its id in the accelerator catalogue; empty where
             not known.
+        deployment_hours: how long a deployment lives before it is taken down; None for no end.
         storage_usd_per_month: for keeping one tuned model.
         serving: per-token, dedicated (rented GPUs), download (weights only) or unknown.
         billing_rule: which tokens count.
@@ -74,6 +75,7 @@ class HostedOffer:
     serve_output_usd_per_million_tokens: float | None
     hosting_usd_per_hour: float | None
     hosting_gpu: str
+    deployment_hours: float | None
     storage_usd_per_month: float | None
     serving: str
     billing_rule: str
@@ -104,13 +106,6 @@ class HostedOffer:
             return False
         return (self.base_parameters_min or 0.0) < parameters <= self.base_parameters_max
 
-    def accepts_jobs(self, on: date, *, new_customer: bool = True) -> bool:
-        """Whether a training job can still be started on a day."""
-        ends = [self.new_jobs_until, self.available_until]
-        if new_customer:
-            ends.append(self.new_customers_until)
-        return all(end is None or on <= end for end in ends)
-
 
 _USD_PER_MILLION = number(0.001, 500, "USD per million tokens")
 _PARAMETERS = number(0, 1e13, "parameters")
@@ -132,6 +127,7 @@ _COLUMNS = {
     "serve_output_usd_per_million_tokens": Column(_USD_PER_MILLION),
     "hosting_usd_per_hour": Column(number(0, 100, "USD per hour")),
     "hosting_gpu": Column(),
+    "deployment_hours": Column(number(1, 10000, "hours")),
     "storage_usd_per_month": Column(number(0, 100, "USD per month")),
     "serving": Column(choice(*SERVING), required=True),
     "billing_rule": Column(required=True),

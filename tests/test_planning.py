@@ -300,3 +300,14 @@ def test_serving_modes_differ_only_in_serving(answer: Plan) -> None:
         for group in ("data", "pilot", "training", "retrains", "people"):
             assert other.groups_usd[group] == pytest.approx(dedicated.groups_usd[group])
         assert other.groups_usd["serving"] < dedicated.groups_usd["serving"]
+
+
+def test_a_prompt_longer_than_an_api_s_window_is_ruled_out() -> None:
+    long = plan(
+        scenario(
+            assumptions=shipped().setting({"context_tokens": 400_000.0}),
+            baselines=("openai/gpt-4.1-mini", "groq/openai/gpt-oss-20b"),
+        )
+    )
+    assert "api:groq/openai/gpt-oss-20b:retrieval" not in {one.id for one in long.arms}
+    assert any("gpt-oss-20b, retrieval" in row.what and "exceeds" in row.reason for row in long.ruled_out)

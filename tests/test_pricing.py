@@ -208,12 +208,11 @@ def test_a_service_that_has_ended_is_left_out() -> None:
     assert not openai(date(2027, 1, 14))
 
 
-def test_a_closing_service_takes_jobs_of_old_customers_only() -> None:
+def test_a_closing_service_says_when_it_takes_its_last_jobs() -> None:
     (row,) = (r for r in pricing.hosted_finetuning(as_of=TODAY) if r.model == "gpt-4.1-mini-2025-04-14")
     assert row.closed
-    assert not row.accepts_jobs(TODAY)
-    assert row.accepts_jobs(TODAY, new_customer=False)
-    assert not row.accepts_jobs(date(2027, 1, 7), new_customer=False)
+    assert row.new_customers_until == date(2026, 5, 7)
+    assert row.new_jobs_until == date(2027, 1, 6)
 
 
 def test_brackets_cover_a_model_by_size_and_names_by_name() -> None:

@@ -88,8 +88,8 @@ def _obstacle(row: HostedOffer, as_of: date, horizon_end: date) -> str:
         return "price of the tuned model's tokens not known"
     if row.serving not in ("per-token", "dedicated"):
         return "does not serve the tuned model itself"
-    if "24 hours" in row.notes:
-        return "a deployment lives 24 hours only"
+    if row.deployment_hours is not None:
+        return f"a deployment lives {row.deployment_hours:.0f} hours only"
     return ""
 
 

@@ -17,7 +17,7 @@ from estimator.measured import stack_defaults
 from estimator.memory import fits_word, memory
 from estimator.money.costs import run_hours, run_parts_s
 from estimator.numbers import SECONDS_PER_HOUR, Array, Number
-from estimator.parameters import total_parameters, trainable_parameters
+from estimator.parameters import check_targets, total_parameters, trainable_parameters
 from estimator.result import TrainingOption
 from estimator.risk import draw, estimate, model_error
 from estimator.run import DTYPE_BYTES, Method, Recompute, Run, Sharding
@@ -91,6 +91,8 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
     """
     needed = scenario.assumptions["fit_probability_needed"]
     _check_batch(scenario)
+    if set(scenario.methods) != {"full"}:
+        check_targets(architecture=architecture, targets=scenario.lora_targets)
     rows = [scenario.assumptions.row(name) for name in DRAWN]
     shared = draw(rows, draws=scenario.draws, seed=scenario.seed)
     options: list[TrainingOption] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from estimator.numbers import Number
 ServedDtype = Literal["fp16", "fp8", "fp4", "int8", "int4"]
 KvDtype = Literal["fp16", "fp8"]
 Engine = Literal["vllm", "vllm-0.6", "tensorrt-llm", "sglang", "lmdeploy"]
-
-SERVED_DTYPES: tuple[str, ...] = get_args(ServedDtype)
-ENGINES: tuple[str, ...] = get_args(Engine)
 
 Flags = Any
 """A bool, or an array of bool of the block's shape."""

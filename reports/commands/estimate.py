@@ -109,7 +109,25 @@ def run_from_flags(
     filled |= {"model": model, "gpu": gpu, "micro_batch": str(micro_batch), "seq_len": str(seq_len)}
     if global_batch is not None:
         filled["global_batch"] = str(global_batch)
-    return measured_row(filled, name="flags").run, values
+    run = measured_row(filled, name="flags").run
+    _check_degrees(run, counts)
+    return run, values
+
+
+def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
+    """Refuse degrees that the model's shape or the number of cards does not allow."""
+    shape, gpus, ep = run.architecture, counts["--gpus"], counts["--ep"]
+    for flag, most, what in (
+        ("--tp", shape.heads, "attention heads"),
+        ("--pp", shape.layers, "layers"),
+        ("--ep", max(shape.experts, 1), "routed experts" if shape.experts else "routed experts (it is dense)"),
+    ):
+        if counts[flag] > most:
+            raise InputError(
+                f"{flag} {counts[flag]} is more than the {most} {what} of {shape.id}. Use 1 to {most}."
+            )
+    if gpus % ep:
+        raise InputError(f"--ep {ep} does not divide --gpus {gpus}. Give a multiple of {ep} cards.")
 
 
 def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from reports.workbook.monthly import BASE_COLUMN, FIRST_MONTH_COLUMN, VALUE_COLU
 TOTAL = letter(FIRST_MONTH_COLUMN - 1)
 BUILD_COLUMN = letter(FIRST_MONTH_COLUMN)
 SUMMARY_HEAD_ROW = 8
-TOLERANCE = 1e-9
 REQUESTS = "requests_in_month"
 
 
