@@ -62,6 +62,7 @@ def nothing_fits(scenario: Scenario, found: SearchResult) -> str:
 
 
 def methods_ruled_out(scenario: Scenario, found: SearchResult) -> tuple[RuledOut, ...]:
+    """Methods without a candidate that fits, each with the candidate that comes nearest."""
     rows = []
     for method, near in found.nearest.items():
         run = run_of(near)
