@@ -14,3 +14,14 @@ GIB = float(2**30)
 GB = 1e9
 SECONDS_PER_HOUR = 3600.0
 HOURS_PER_MONTH = 730.0
+
+GLIBC_BLOCK_BYTES = 24 * 2**20
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep the memory of freed arrays for the next ones, where it would hand each back.
+
+    glibc raises its thresholds for returning memory to twice the largest block that was freed, at most 32 MiB;
+    this block is never written to, so it costs nothing. Elsewhere it does nothing.
+    """
+    np.empty(GLIBC_BLOCK_BYTES, dtype=np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from estimator.advice import Facts, advice
@@ -18,12 +19,14 @@ from estimator.money.arms import (
     ready_made_arm,
     self_hosted_arm,
     served_otherwise,
+    serving_parameters,
     with_serving,
 )
 from estimator.money.breakeven import Volumes
-from estimator.money.comparison import Comparison, cheapest_of, compared
+from estimator.money.comparison import Comparison, cheapest_of, compared, payback_month
 from estimator.money.hosted import hosted_arms
 from estimator.money.ownership import ArmSpec
+from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.sensitivity import sensitivities
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
@@ -47,9 +50,10 @@ MS_PER_S = 1000.0
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
     "taxes, support contracts, committed-use and negotiated discounts",
-    "the value or cost of a difference in quality: every option is taken to do the task equally well",
+    "the value or cost of a difference in quality: every option is taken to do the task equally well; quality"
+    " lost between retrains is shown, and not in the totals",
     "legal review, licences of data and tools, security audits",
-    "network egress, and storage of the training data",
+    "network traffic other than trained weights moved to where they serve",
     "autoscaling by the hour (replicas are sized for the peak hour, or scale to zero)",
     "vision and audio inputs",
 )
@@ -81,6 +85,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         raise NothingFitsError(
             "nothing fits: " + "; ".join(f"{row.what}: {row.reason}" for row in ruled_out) + "."
         )
+    scenario = _with_least_cost_retraining(scenario, specs)
     owned = compared(scenario, specs)
     by_id = {arm.id: arm for arm in owned.arms}
     rival = cheapest_of([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
@@ -127,6 +132,14 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         best_tuned=tuned.id if tuned else "",
         best_rival=rival.id if rival else "",
         break_evens=crossings,
+        payback_month=payback_month(tuned=tuned, rival=rival) if tuned and rival else None,
+        retraining=retrain_cases(
+            spec=owned.specs[tuned.id],
+            values=owned.values,
+            quality_value_usd_per_month=scenario.quality_value_usd_per_month,
+        )
+        if tuned
+        else (),
         sensitivities=drivers,
         advice=advice(facts=facts),
         ruled_out=(
@@ -140,6 +153,17 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         not_included=NOT_INCLUDED,
         next_commands=next_commands(scenario, tuned),
         search_candidates=found.candidates,
+    )
+
+
+def _with_least_cost_retraining(scenario: Scenario, specs: Sequence[ArmSpec]) -> Scenario:
+    """The scenario with the retrain interval that costs least, if quality has a value and no interval is set."""
+    values, worth = scenario.assumptions, scenario.quality_value_usd_per_month
+    if worth is None or values.row("retrain_every_months").status == "user":
+        return scenario
+    return replace(
+        scenario,
+        assumptions=least_cost_interval(values=values, specs=specs, quality_value_usd_per_month=worth),
     )
 
 
@@ -189,7 +213,11 @@ def _specs(
     if tuned_choices:
         tuned = [
             self_hosted_arm(
-                training=option, choice=tuned_choices[0], architecture=model.architecture, workload=work
+                training=option,
+                choice=tuned_choices[0],
+                architecture=model.architecture,
+                workload=work,
+                retraining=scenario.retraining,
             )
             for option in found.options
             if "cheapest" in option.roles
@@ -197,8 +225,10 @@ def _specs(
         specs += tuned
         adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
         if adapted:
-            specs.append(served_otherwise(adapted, serving="shared"))
-        specs.append(served_otherwise(adapted or tuned[0], serving="scale-to-zero"))
+            specs.append(served_otherwise(adapted, serving="shared", retraining=scenario.retraining))
+        specs.append(
+            served_otherwise(adapted or tuned[0], serving="scale-to-zero", retraining=scenario.retraining)
+        )
     else:
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
         reason = f"no card, alone or eight together, holds the model{within}"
@@ -243,23 +273,29 @@ def _break_evens(
 ) -> tuple[BreakEven, ...]:
     """Crossings of the cheapest way of tuning at each volume with every API arm.
 
-    Counted are dedicated and serverless replicas, chosen anew at each volume, and hosted services; not shared
-    replicas, which need others to share with, and not closed models.
+    Counted are dedicated and serverless replicas, chosen anew at each volume, with the method that costs least
+    (which does not hang on the volume), and hosted services; not shared replicas, which need others to share
+    with, and not closed models.
     """
     if tuned is None:
         return ()
     volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
-    ways = [owned.specs[arm.id] for arm in owned.arms if arm.style in COUNTED_STYLES]
+    counted = sorted(
+        (arm for arm in owned.arms if arm.style in COUNTED_STYLES), key=lambda arm: -arm.total_usd.base
+    )
+    hosted = [owned.specs[arm.id] for arm in counted if arm.kind == "hosted"]
+    by_style = {arm.style: owned.specs[arm.id] for arm in counted if arm.serving}
     choices = replica_types.cheapest(requests_per_day=LOADS_PER_DAY)
-    once = {spec.style: spec for spec in reversed(ways) if spec.serving}
-    variants = ways + [
+    replaced = [
         with_serving(spec, choice=choice, architecture=model.architecture)
-        for spec in once.values()
+        for spec in by_style.values()
         for choice in choices
+        if set(serving_parameters(choice, model.architecture)) - set(spec.parameters)
     ]
+    variants = [*by_style.values(), *hosted, *replaced]
     here = volumes.curve(variants)
     return tuple(
-        volumes.break_even(tuned=here, rival=volumes.curve([owned.specs[arm.id]]))
+        volumes.break_even(tuned=here, rival=volumes.line(owned.specs[arm.id]))
         for arm in owned.arms
         if arm.kind == "api"
     )

@@ -180,8 +180,35 @@ class BreakEven:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetrainCase:
+    """One retrain interval of the best way of tuning, at base assumptions over the horizon.
+
+    Attributes:
+        retrains: how many fall into the horizon (none in its last month).
+        lowest_quality_fraction: left just before a retrain, or at the end where there is none.
+        mean_quality_lost_fraction: missing on average over the horizon.
+        quality_lost_usd: what the quality missing is worth over the horizon; None where it has no price.
+        planned: the interval that the totals are computed with.
+    """
+
+    label: str
+    interval_months: float
+    retrains: float
+    retrain_usd: float
+    lowest_quality_fraction: float
+    mean_quality_lost_fraction: float
+    quality_lost_usd: float | None
+    planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One way to do the task, with what it costs to own."""
+    """One way to do the task, with what it costs to own.
+
+    ``probability_cheapest`` is the share of draws in which no other way costs less; ``expected_regret_usd`` what
+    choosing this way costs on average above the cheapest one of each draw: the most that knowing every
+    assumption exactly would be worth.
+    """
 
     id: str
     label: str
@@ -199,6 +226,7 @@ class Arm:
     build_usd: float
     retrain_usd: float
     probability_cheapest: float
+    expected_regret_usd: float
     notes: tuple[str, ...]
 
 
@@ -281,6 +309,8 @@ class Plan:
     best_tuned: str
     best_rival: str
     break_evens: tuple[BreakEven, ...]
+    payback_month: int | None
+    retraining: tuple[RetrainCase, ...]
     sensitivities: tuple[Sensitivity, ...]
     advice: tuple[Advice, ...]
     ruled_out: tuple[RuledOut, ...]

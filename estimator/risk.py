@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estimator.assumptions import Assumption
+from estimator.correlations import correlations
 from estimator.numbers import Array
 from estimator.result import Estimate
 
@@ -50,13 +51,34 @@ def normal_scores(draws: int) -> Array:
 def permutation(*, draws: int, key: int) -> NDArray[np.int64]:
     """A permutation of 0 .. draws - 1 that depends on the key alone.
 
-    The order of a hash of each index: the SplitMix64 finaliser (Steele, Lea, Flood 2014) of index and key.
+    The order of 16 bits of a hash of each index: the SplitMix64 finaliser (Steele, Lea, Flood 2014) of index and
+    key; equal hashes keep the order of their indices.
     """
     with np.errstate(over="ignore"):
         z = np.arange(1, draws + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
+    return np.argsort((z >> np.uint64(48)).astype(np.uint16), kind="stable")
+
+
+@lru_cache(maxsize=512)
+def scores(name: str, *, draws: int, seed: int) -> Array:
+    """Stratified standard normal scores of one name, in an order of its own.
+
+    A follower's order is that of r x leader + sqrt(1 - r^2) x own, so that both have the same scores and the
+    rank correlation r of their pair (Iman and Conover 1982; a Gaussian copula). The array is shared: not to be
+    written to.
+    """
+    own = normal_scores(draws)[permutation(draws=draws, key=zlib.crc32(name.encode()) << 32 | seed)]
+    pair = correlations().get(name)
+    if pair is None:
+        return own
+    with_leader = 2 * np.sin(np.pi / 6 * pair.correlation)
+    leader = scores(pair.leader, draws=draws, seed=seed)
+    order = np.argsort(with_leader * leader + np.sqrt(1 - with_leader**2) * own, kind="stable")
+    ranked = np.empty(draws)
+    ranked[order] = normal_scores(draws)
+    return ranked
 
 
 def at_score(row: Assumption, z: Array) -> Array:
@@ -92,17 +114,15 @@ def _from_scale(row: Assumption, value: Array) -> Array:
 def draw(rows: Iterable[Assumption], *, draws: int, seed: int) -> dict[str, Array]:
     """Values of every row that varies, as (1, draws) arrays; rows that do not vary stay scalars.
 
-    Each name gets its own permutation of the stratified scores, from the seed and the name alone: arms that
-    share a name share its luck, and adding an assumption leaves the draws of the others as they were.
+    Each name gets its own order of the stratified scores, from the seed, the name and its leader's alone: arms
+    that share a name share its luck, and adding an assumption leaves the draws of the others as they were.
     """
-    scores = normal_scores(draws)
     values: dict[str, Array] = {}
     for row in rows:
         if row.shape == "fixed" or row.low == row.high:
             values[row.name] = np.float64(row.base)  # type: ignore[assignment]
-            continue
-        key = zlib.crc32(row.name.encode()) << 32 | seed
-        values[row.name] = at_score(row, scores[permutation(draws=draws, key=key)])[None, :]
+        else:
+            values[row.name] = at_score(row, scores(row.name, draws=draws, seed=seed))[None, :]
     return values
 
 

@@ -15,6 +15,7 @@ from estimator.run import Attention, Loss, Method, Optimizer, Quantization, Reco
 Purchase = Literal["on-demand", "spot"]
 Task = Literal["", "classification", "generation", "complex"]
 Goal = Literal["form", "facts"]
+Retraining = Literal["scratch", "incremental"]
 
 WORKLOAD_FLAGS = (
     "rows",
@@ -60,6 +61,9 @@ class Scenario:
         task, classes: what the rows teach, for the verdict on how many are enough.
         goal: form (style, format, a narrow task) or facts (knowledge that the model lacks).
         data_changes_every_days: how often the facts in question change; None for not said.
+        retraining: from scratch on the grown set, or incremental on new rows with replayed old ones.
+        quality_value_usd_per_month: what the whole of the quality is worth; sets the retrain interval unless the
+            user has set it.
         as_of: the day whose prices hold.
         seed, draws: of the uncertainty.
         Others: as in ``Run``.
@@ -95,9 +99,11 @@ class Scenario:
     classes: int | None = None
     goal: Goal = "form"
     data_changes_every_days: float | None = None
+    retraining: Retraining = "scratch"
+    quality_value_usd_per_month: float | None = None
     as_of: date
     seed: int = 0
-    draws: int = 1024
+    draws: int = 10_000
 
     def __post_init__(self) -> None:
         """Refuse a horizon that is not a whole number of months.

@@ -127,10 +127,12 @@ def _with_file(given: Mapping[str, Any], *, model_needed: bool = True) -> Mappin
 
 def plan(**given: Any) -> None:
     """Plan it: recommendation, training options, months of cost, break-even, risk and advice."""
+    from estimator.numbers import keep_freed_memory
     from estimator.planning import plan as work_out
     from reports.flags import scenario_of
     from reports.layout import format_of, layout_of
 
+    keep_freed_memory()
     asked = scenario_of(_with_file(given))
     layout = layout_of(given)
     form = format_of(given)

@@ -27,7 +27,7 @@ def over_time(plan: Plan) -> str:
     """Who is cheapest at the end, and by how much."""
     first = cheapest(plan)
     others = sorted((arm for arm in plan.arms if arm.id != first.id), key=lambda arm: arm.total_usd.base)
-    amount = f"{money(first.total_usd.base)} over {_months(horizon(plan))}"
+    amount = f"{money(first.total_usd.base)} over {months_text(horizon(plan))}"
     if not others:
         return f"{named(first)} costs {amount}, {money(first.build_usd)} of it before the first"
     start = f"At the base values {named(first)} costs least: {amount}"
@@ -161,5 +161,51 @@ def break_even(plan: Plan) -> list[str]:
     return found
 
 
-def _months(months: int) -> str:
+def retraining(plan: Plan) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Heads and rows of the table of retrain intervals."""
+    priced = any(case.quality_lost_usd is not None for case in plan.retraining)
+    heads = ("retrained", "times", "USD", "quality falls to", *(("worth lost", "together") if priced else ()))
+    rows = []
+    for case in plan.retraining:
+        lost = case.quality_lost_usd
+        more = () if lost is None else (money(lost), money(case.retrain_usd + lost))
+        rows.append(
+            (
+                case.label,
+                f"{case.retrains:.0f}",
+                money(case.retrain_usd),
+                percent(case.lowest_quality_fraction),
+                *more,
+            )
+        )
+    return heads, rows
+
+
+def retraining_notes(plan: Plan) -> list[str]:
+    """What the table of retrain intervals rests on, and what retrieval costs in its place."""
+    values = plan.scenario.assumptions
+    decay = values.row("quality_decay_fraction")
+    notes = [
+        f"Quality: what is left of it just before a retrain, if it falls by {percent(decay.base)}"
+        f" ({percent(decay.low)} to {percent(decay.high)}) in six months. Runs: {plan.scenario.retraining}; none"
+        " in the last month."
+    ]
+    worth = plan.scenario.quality_value_usd_per_month
+    if worth is not None:
+        row = values.row("retrain_every_months")
+        chosen = (
+            f"At {money(worth)} a month for full quality, {row.base:.2g} months between retrains cost least"
+            f" ({row.low:.2g} to {row.high:.2g} over the range of the decay)."
+        )
+        notes.append(chosen if row.status == "computed" else "The interval was set, not chosen by cost.")
+    retrieval = [arm for arm in plan.arms if arm.style == "retrieval"]
+    if retrieval:
+        arm = min(retrieval, key=lambda one: one.total_usd.base)
+        usd = money(arm.total_usd.base)
+        notes.append(f"Retrieval takes in new facts without a retrain: {named(arm)} costs {usd} in all.")
+    return notes
+
+
+def months_text(months: int) -> str:
+    """A number of months in words."""
     return "1 month" if months == 1 else f"{months} months"

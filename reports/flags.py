@@ -21,6 +21,7 @@ MAX_CLASSES = 1_000_000
 MIN_DRAWS, MAX_DRAWS = 16, 1_000_000
 TASKS = ("classification", "generation", "complex")
 GOALS = ("form", "facts")
+RETRAININGS = ("scratch", "incremental")
 
 WORKLOAD = {
     "rows": "rows",
@@ -180,6 +181,8 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         task=_one_of(given["task"], TASKS, flag="--task"),  # type: ignore[arg-type]
         classes=whole(given["classes"], flag="--classes", low=2, high=MAX_CLASSES),
         goal=_one_of(given["goal"], GOALS, flag="--goal"),  # type: ignore[arg-type]
+        retraining=_one_of(given["retraining"], RETRAININGS, flag="--retraining"),  # type: ignore[arg-type]
+        quality_value_usd_per_month=positive(given["quality_value"], flag="--quality-value"),
         data_changes_every_days=positive(given["data_changes_every"], flag="--data-changes-every"),
         as_of=as_of,
         seed=given["seed"],
@@ -198,6 +201,8 @@ def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
         if not 0 < floor < 1:
             raise InputError(f"--quality-floor {floor:g} is outside 0 to 1. Write a share, such as 0.9.")
         values = with_quality_floor(values, floor=floor)
+        if given["quality_value"] is not None:
+            raise InputError("--quality-floor and --quality-value both set the retrain interval. Keep one.")
     if given["teacher"] is not None:
         if values.row("label_usd_per_row").status == "user":
             raise InputError("--teacher sets label_usd_per_row; drop it from --set.")

@@ -30,6 +30,7 @@ def plan_markdown(plan: Plan) -> str:
         *_doubt(plan),
         _bullets([f"{advice.text} {advice.because}" for advice in plan.advice], title="### Next steps"),
         _folded("Cost by group", _groups(plan)),
+        _folded("Retraining", _retraining(plan)),
         _folded("Prices", _prices(plan)) if plan.prices else "",
         _folded("Accuracy against measured runs", _bullets(findings.accuracy())),
         _folded("Ruled out", _bullets([f"{item.what}: {item.reason}" for item in plan.ruled_out])),
@@ -138,6 +139,13 @@ def _groups(plan: Plan) -> str:
         for arm in charts.ranked(plan)
     ]
     return table(("way", *GROUPS, "total"), rows)
+
+
+def _retraining(plan: Plan) -> str:
+    if not plan.retraining:
+        return ""
+    heads, rows = findings.retraining(plan)
+    return f"{table(heads, rows)}\n\n{_bullets(findings.retraining_notes(plan))}"
 
 
 def _prices(plan: Plan) -> str:

@@ -233,6 +233,14 @@ def plan_flags() -> Sequence[click.Parameter]:
             example="0.9",
         ),
         Flag(
+            "--quality-value",
+            type=float,
+            panel=MONEY,
+            help="USD a month that full quality is worth; sets the interval that costs least.",
+            example="20000",
+        ),
+        Flag("--retraining", default="scratch", panel=MONEY, help="scratch or incremental. [scratch]"),
+        Flag(
             "--teacher",
             panel=MONEY,
             help="API model (provider/model) that writes the rows in place of people.",
@@ -240,7 +248,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         ),
         settings(),
         as_of(),
-        Flag("--draws", type=int, default=1024, panel=MONEY, help="Draws of the uncertainty. [1024]"),
+        Flag("--draws", type=int, default=10_000, panel=MONEY, help="Draws of the uncertainty. [10000]"),
         Flag("--seed", type=int, default=0, panel=MONEY, help="Seed of the uncertainty. [0]"),
         as_json(),
         Flag(

@@ -8,6 +8,7 @@ from estimator.numbers import GIB
 from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent
+from reports import findings
 from reports.findings import accuracy
 from reports.screen import GAP, Column, Screen, numbers, words
 
@@ -33,6 +34,7 @@ def show_plan(plan: Plan, screen: Screen) -> None:
     _training(plan, screen)
     _cost_by_line(plan, screen)
     _totals(plan, screen)
+    _retraining(plan, screen)
     _assumptions(plan, screen)
     _advice(plan, screen)
     _prices(plan, screen)
@@ -166,6 +168,17 @@ def _totals(plan: Plan, screen: Screen) -> None:
             " base lies below the median because most ranges reach further up than down: budget between P50 and"
             " P90. Quality is taken to be equal."
         )
+
+
+def _retraining(plan: Plan, screen: Screen) -> None:
+    if not plan.retraining:
+        return
+    months = findings.months_text(findings.horizon(plan))
+    screen.heading(f"Retraining {label(plan.arm(plan.best_tuned))} over {months}, at base assumptions")
+    heads, rows = findings.retraining(plan)
+    screen.table([Column(heads[0]), *numbers(*heads[1:])], rows)
+    for text in findings.retraining_notes(plan):
+        screen.line(text)
 
 
 def spread(usd: Estimate) -> str:

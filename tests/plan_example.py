@@ -11,6 +11,7 @@ from typing import Any
 from estimator.assumptions import Assumption
 from estimator.money import costs
 from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
+from estimator.money.retraining import retrain_cases
 from estimator.money.sensitivity import sensitivities
 from estimator.result import (
     GROUPS,
@@ -294,6 +295,7 @@ def _arm(spec: ArmSpec, values: Mapping[str, float], base: Totals, drawn: Totals
         build_usd=monthly[0],
         retrain_usd=8400.0,
         probability_cheapest=share,
+        expected_regret_usd=0.0,
         notes=spec.notes,
     )
 
@@ -351,6 +353,10 @@ def make_plan(
         best_tuned=tuned.id if tuned else "",
         best_rival=rival.id if rival else "",
         break_evens=(replace(BREAK_EVEN, rival=rival.id),) if tuned and rival else (),
+        payback_month=None,
+        retraining=retrain_cases(spec=by_id[tuned.id], values=values, quality_value_usd_per_month=None)
+        if tuned
+        else (),
         sensitivities=sensitivities(tuned=by_id[tuned.id], rival=by_id[rival.id], rows=rows, values=values)
         if tuned and rival
         else (),

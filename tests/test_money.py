@@ -5,7 +5,7 @@ import pytest
 
 from estimator.algebra import Cell
 from estimator.assumptions import Assumption, shipped
-from estimator.money import costs, lines, serving_costs
+from estimator.money import costs, lines, serving_costs, tuning_costs
 from estimator.money.ownership import ArmSpec, base_lines, month_column, totals, with_series
 from estimator.money.series import requests_in_month, retrains_in_month
 
@@ -168,7 +168,7 @@ def test_the_text_of_a_formula_computes_what_the_numbers_give() -> None:
     }
     cells = {name: Cell(name) for name in names}
     functions = {"MIN": min, "MAX": max}
-    for number, text in zip(costs.data_lines(names), costs.data_lines(cells), strict=True):
+    for number, text in zip(tuning_costs.data_lines(names), tuning_costs.data_lines(cells), strict=True):
         for value, cell in ((number.quantity, text.quantity), (number.unit_price_usd, text.unit_price_usd)):
             written = cell.text if isinstance(cell, Cell) else str(cell)
             assert eval(written, functions, dict(names)) == pytest.approx(value)

@@ -14,10 +14,10 @@ from estimator.money import costs
 from estimator.money.ownership import ArmSpec
 from estimator.numbers import GB
 from estimator.parameters import total_parameters
-from estimator.result import TrainingOption
+from estimator.result import ServingOption, TrainingOption
 from estimator.risk import model_error
 from estimator.run import DTYPE_BYTES
-from estimator.scenario import Scenario, Workload
+from estimator.scenario import Retraining, Scenario, Workload
 from estimator.search.replicas import ServingChoice
 from pricing import ApiModel, api_model, api_models
 
@@ -59,6 +59,7 @@ def self_hosted_arm(
     choice: ServingChoice,
     architecture: Architecture,
     workload: Workload,
+    retraining: Retraining,
 ) -> ArmSpec:
     """Tuning on rented GPUs and serving the merged model on rented GPUs."""
     return ArmSpec(
@@ -66,9 +67,10 @@ def self_hosted_arm(
         label=f"{METHOD_LABELS[training.method]}, self-hosted",
         kind="self-hosted",
         style="tuned",
-        lines=costs.self_hosted_lines,
+        lines=partial(costs.self_hosted_lines, retraining=retraining),
         parameters=(
             *_training_parameters(training, workload),
+            _moved(training, choice.option),
             model_error("speed_ratio", (training.speed_low_factor, training.speed_high_factor)),
             *serving_parameters(choice, architecture),
         ),
@@ -78,7 +80,7 @@ def self_hosted_arm(
     )
 
 
-def served_otherwise(spec: ArmSpec, *, serving: str) -> ArmSpec:
+def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining) -> ArmSpec:
     """The same tuned model on shared replicas, or on serverless GPUs that scale to zero."""
     label, note = {
         "shared": ("shared replicas", "The adapter stays unmerged; other tasks pay the rest of the replicas."),
@@ -89,14 +91,30 @@ def served_otherwise(spec: ArmSpec, *, serving: str) -> ArmSpec:
         id=f"{spec.id}:{serving}",
         style=f"tuned, {serving}",
         label=f"{spec.label.split(',')[0]}, {label}",
-        lines=partial(costs.self_hosted_lines, serving=serving),
+        lines=partial(costs.self_hosted_lines, serving=serving, retraining=retraining),
         notes=(note,),
+    )
+
+
+def _moved(training: TrainingOption, serving: ServingOption) -> Assumption:
+    """Trained weights, in 16 bit, that leave the provider which trains at each release."""
+    gb = training.trainable_parameters * STORED_BYTES_PER_PARAMETER / GB
+    return own(
+        "moved_gb_per_release",
+        "trained weights moved to serving",
+        0.0 if training.provider == serving.provider else gb,
+        "GB",
+        status="computed",
+        source=f"trained parameters x 2 bytes, from {training.provider} to {serving.provider}",
+        checked=training.price_seen.isoformat(),
     )
 
 
 def with_serving(spec: ArmSpec, *, choice: ServingChoice, architecture: Architecture) -> ArmSpec:
     """The same arm on another replica type."""
     serving = serving_parameters(choice, architecture)
+    if spec.training:
+        serving = (_moved(spec.training, choice.option), *serving)
     names = {row.name for row in serving}
     kept = tuple(row for row in spec.parameters if row.name not in names)
     return replace(spec, parameters=kept + serving, serving=choice.option)

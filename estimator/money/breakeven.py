@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,34 +48,52 @@ class Volumes:
         self.seed = seed
         self.grid = np.geomspace(LOWEST_PER_DAY, HIGHEST_PER_DAY, GRID_POINTS)
         self.coarse = np.geomspace(LOWEST_PER_DAY, HIGHEST_PER_DAY, DRAWN_GRID_POINTS)
-        base = {row.name: row.base for row in rows}
-        drawn = draw(rows, draws=DRAWS, seed=seed)
-        columns: dict[str, Value] = {name: self._columns(base[name], value) for name, value in drawn.items()}
-        columns["requests_per_day"] = np.concatenate([self.grid, np.repeat(self.coarse, DRAWS)])[None, :]
-        self._shared = with_series(columns, month_column(base["horizon_months"]))
+        self._rows = rows
+        self._on_grid = self._shared(self.grid, self.coarse)
+        ends = np.array([LOWEST_PER_DAY, HIGHEST_PER_DAY])
+        self._at_ends = self._shared(ends, ends)
 
-    def _columns(self, base: float, drawn: Value) -> Value:
-        """One column per volume of the fine grid at the base, then one per (coarse volume, draw)."""
-        if np.ndim(drawn) == 0:
-            return drawn
-        return np.concatenate([np.full((1, GRID_POINTS), base), np.tile(drawn, (1, DRAWN_GRID_POINTS))], axis=1)
+    def _shared(self, volumes: Array, drawn_volumes: Array) -> dict[str, Value]:
+        """Registry and series with one column per volume at the base, then one per (drawn volume, draw)."""
+        base = {row.name: row.base for row in self._rows}
+        drawn = draw(self._rows, draws=DRAWS, seed=self.seed)
+        columns: dict[str, Value] = {
+            name: _columns(base[name], value, len(volumes), len(drawn_volumes)) for name, value in drawn.items()
+        }
+        columns["requests_per_day"] = np.concatenate([volumes, np.repeat(drawn_volumes, DRAWS)])[None, :]
+        return with_series(columns, month_column(base["horizon_months"]))
+
+    def _usd(
+        self, spec: ArmSpec, shared: Mapping[str, Value], points: int, drawn_points: int
+    ) -> tuple[Array, Array]:
+        """Cost at each volume at the base values, and by (drawn volume, draw)."""
+        drawn = draw(spec.parameters, draws=DRAWS, seed=self.seed)
+        own = {row.name: _columns(row.base, drawn[row.name], points, drawn_points) for row in spec.parameters}
+        usd = np.broadcast_to(totals(spec=spec, shared=shared, own=own).usd, (points + drawn_points * DRAWS,))
+        return usd[:points], usd[points:].reshape(drawn_points, DRAWS)
 
     def curve(self, specs: Sequence[ArmSpec]) -> Curve:
-        """Cost on both grids, in one pass of the cost lines; of several variants of an arm, the cheapest at each.
+        """Cost on both grids; of several variants of an arm, the cheapest at each volume.
 
         An arm that serves itself has variants, because the best card and degree change with the load.
         """
-        costs = []
-        for spec in specs:
-            drawn = draw(spec.parameters, draws=DRAWS, seed=self.seed)
-            own = {row.name: self._columns(row.base, drawn[row.name]) for row in spec.parameters}
-            cost = totals(spec=spec, shared=self._shared, own=own).usd
-            costs.append(np.broadcast_to(cost, (GRID_POINTS + DRAWN_GRID_POINTS * DRAWS,)))
-        least = np.min(costs, axis=0)
+        costs = [self._usd(spec, self._on_grid, GRID_POINTS, DRAWN_GRID_POINTS) for spec in specs]
         return Curve(
             spec=specs[0],
-            usd=least[:GRID_POINTS],
-            drawn_usd=least[GRID_POINTS:].reshape(DRAWN_GRID_POINTS, DRAWS),
+            usd=np.min([usd for usd, _ in costs], axis=0),
+            drawn_usd=np.min([drawn for _, drawn in costs], axis=0),
+        )
+
+    def line(self, spec: ArmSpec) -> Curve:
+        """Cost of an arm that is a straight line in volume, as prompting an API is: from its two ends."""
+        usd, drawn = self._usd(spec, self._at_ends, 2, 2)
+        share, drawn_share = (
+            (volumes - LOWEST_PER_DAY) / (HIGHEST_PER_DAY - LOWEST_PER_DAY) for volumes in (self.grid, self.coarse)
+        )
+        return Curve(
+            spec=spec,
+            usd=usd[0] + share * (usd[1] - usd[0]),
+            drawn_usd=drawn[0] + drawn_share[:, None] * (drawn[1] - drawn[0]),
         )
 
     def break_even(self, *, tuned: Curve, rival: Curve) -> BreakEven:
@@ -113,6 +131,13 @@ class Volumes:
         logs = np.log(self.coarse)
         crossing = np.exp(logs[before] + share * (logs[first] - logs[before]))
         return np.where(wins.any(axis=0), crossing, np.inf)
+
+
+def _columns(base: float, drawn: Value, points: int, drawn_points: int) -> Value:
+    """One column per volume at the base, then one per (drawn volume, draw); a scalar stays one."""
+    if np.ndim(drawn) == 0:
+        return drawn
+    return np.concatenate([np.full((1, points), base), np.tile(drawn, (1, drawn_points))], axis=1)
 
 
 def _between(volumes: Array, saving: Array, index: NDArray[np.int64]) -> Array:

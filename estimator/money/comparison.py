@@ -9,10 +9,13 @@ import numpy as np
 
 from estimator.algebra import Value
 from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
+from estimator.numbers import Array
 from estimator.result import GROUPS, Arm, RuledOut
 from estimator.risk import draw, estimate
 from estimator.scenario import Scenario
 from estimator.words import money
+
+DRAWS_AT_ONCE = 1250
 
 TIE_FRACTION = 0.01
 """Costs closer than this are a tie."""
@@ -33,22 +36,47 @@ def compared(scenario: Scenario, specs: Sequence[ArmSpec]) -> Comparison:
     values = dict(scenario.assumptions)
     months = month_column(values["horizon_months"])
     base = with_series(values, months)
-    drawn = with_series(draw(scenario.assumptions.rows, draws=scenario.draws, seed=scenario.seed), months)
     kept, left_out = _with_cheapest_hosted(specs, base)
-    over_draws: dict[str, Totals] = {}
-    at_base: dict[str, Totals] = {}
-    for spec in kept:
-        own = draw(spec.parameters, draws=scenario.draws, seed=scenario.seed)
-        over_draws[spec.id] = totals(spec=spec, shared=drawn, own=own)
-        at_base[spec.id] = totals(spec=spec, shared=base, own={row.name: row.base for row in spec.parameters})
-    cheapest = np.argmin(
-        np.stack([np.broadcast_to(over_draws[spec.id].usd, (scenario.draws,)) for spec in kept]), axis=0
-    )
+    over_draws = _over_draws(scenario, kept, months)
+    drawn_usd = np.stack([over_draws[spec.id].usd for spec in kept])
+    cheapest = np.argmin(drawn_usd, axis=0)
+    regret_usd = np.mean(drawn_usd - np.min(drawn_usd, axis=0), axis=1)
     arms = tuple(
-        _arm(spec, values, at_base[spec.id], over_draws[spec.id], float(np.mean(cheapest == index)))
+        _arm(
+            spec,
+            values,
+            base,
+            over_draws[spec.id],
+            probability_cheapest=float(np.mean(cheapest == index)),
+            expected_regret_usd=float(regret_usd[index]),
+        )
         for index, spec in enumerate(kept)
     )
     return Comparison(arms=arms, left_out=left_out, specs={spec.id: spec for spec in kept}, values=values)
+
+
+def _over_draws(scenario: Scenario, specs: Sequence[ArmSpec], months: Array) -> dict[str, Totals]:
+    """Totals of every arm over all draws, a block of draws at a time: its months stay in the processor's cache."""
+    shared = draw(scenario.assumptions.rows, draws=scenario.draws, seed=scenario.seed)
+    own = {spec.id: draw(spec.parameters, draws=scenario.draws, seed=scenario.seed) for spec in specs}
+    blocks: dict[str, list[Totals]] = {spec.id: [] for spec in specs}
+    for start in range(0, scenario.draws, DRAWS_AT_ONCE):
+        part = slice(start, min(start + DRAWS_AT_ONCE, scenario.draws))
+        x = with_series(_columns(shared, part), months)
+        for spec in specs:
+            cost = totals(spec=spec, shared=x, own=_columns(own[spec.id], part))
+            blocks[spec.id].append(cost.over(part.stop - part.start))
+    return {
+        name: Totals(
+            usd=np.concatenate([block.usd for block in parts]),
+            npv_usd=np.concatenate([block.npv_usd for block in parts]),
+        )
+        for name, parts in blocks.items()
+    }
+
+
+def _columns(drawn: Mapping[str, Array], part: slice) -> dict[str, Value]:
+    return {name: value[:, part] if np.ndim(value) == 2 else value for name, value in drawn.items()}
 
 
 def _with_cheapest_hosted(
@@ -79,12 +107,20 @@ def _with_cheapest_hosted(
 
 
 def _arm(
-    spec: ArmSpec, values: Mapping[str, float], base: Totals, drawn: Totals, probability_cheapest: float
+    spec: ArmSpec,
+    values: Mapping[str, float],
+    series: Mapping[str, Value],
+    drawn: Totals,
+    *,
+    probability_cheapest: float,
+    expected_regret_usd: float,
 ) -> Arm:
     lines = base_lines(spec=spec, values=values)
     monthly = tuple(np.sum([line.usd for line in lines], axis=0).tolist())
     groups = {group: sum(line.total_usd for line in lines if line.group == group) for group in GROUPS}
-    requests = float(_base_requests(values))
+    requests = float(np.sum(series["requests_in_month"]))
+    discount = np.concatenate([[1.0], np.ravel(series["discount_factor"])])
+    total_usd = float(np.sum(monthly))
     return Arm(
         id=spec.id,
         label=spec.label,
@@ -96,12 +132,13 @@ def _arm(
         lines=lines,
         monthly_usd=monthly,
         groups_usd=groups,
-        total_usd=estimate(float(base.usd[0]), drawn.usd),
-        npv_usd=estimate(float(base.npv_usd[0]), drawn.npv_usd),
-        usd_per_1000_requests=float(base.usd[0]) / requests * 1000,
+        total_usd=estimate(total_usd, drawn.usd),
+        npv_usd=estimate(float(np.sum(monthly * discount)), drawn.npv_usd),
+        usd_per_1000_requests=total_usd / requests * 1000,
         build_usd=monthly[0],
         retrain_usd=retrain_usd(spec, values),
         probability_cheapest=probability_cheapest,
+        expected_regret_usd=expected_regret_usd,
         notes=spec.notes,
     )
 
@@ -110,12 +147,6 @@ def retrain_usd(spec: ArmSpec, values: Mapping[str, float]) -> float:
     """Cost of one retrain in the first month, whether the schedule has one or not."""
     x = with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
     return float(sum(line.quantity * line.unit_price_usd for line in spec.lines(x) if line.timing == "retrain"))
-
-
-def _base_requests(values: Mapping[str, float]) -> float:
-    """Requests over the whole horizon at base values."""
-    series = with_series(values, month_column(values["horizon_months"]))
-    return float(np.sum(series["requests_in_month"]))
 
 
 def cheapest_of(arms: Sequence[Arm]) -> Arm | None:
@@ -130,3 +161,13 @@ def cheapest_of(arms: Sequence[Arm]) -> Arm | None:
     ties = [arm for arm in arms if arm.total_usd.base <= (1 + TIE_FRACTION) * lowest]
     order = {f"self:{method}": place for place, method in enumerate(("lora", "qlora", "full"))}
     return min(ties, key=lambda arm: (order.get(arm.id, len(order)), arm.total_usd.base, arm.id))
+
+
+def payback_month(*, tuned: Arm, rival: Arm) -> int | None:
+    """First month by whose end tuning has cost no more in all than its rival; None where that is never.
+
+    Month 0 is what is spent before the first. At base values, not discounted.
+    """
+    saved = np.cumsum(rival.monthly_usd) - np.cumsum(tuned.monthly_usd)
+    months = np.flatnonzero(saved >= 0)
+    return int(months[0]) if len(months) else None

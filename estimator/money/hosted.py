@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 
 from estimator.accelerators import accelerators
 from estimator.architecture import Architecture
@@ -15,7 +16,7 @@ from estimator.money.ownership import ArmSpec
 from estimator.parameters import total_parameters
 from estimator.result import RuledOut
 from estimator.risk import model_error
-from estimator.scenario import Scenario
+from estimator.scenario import Retraining, Scenario
 from estimator.serving import Serving, ServingSetup, serving
 from pricing import HostedOffer, hosted_finetuning
 
@@ -46,25 +47,27 @@ def hosted_arms(
         if obstacle:
             ruled_out.append(RuledOut(what=f"{row.provider_label} {row.model} ({row.method})", reason=obstacle))
         elif row.serving == "per-token":
-            arms.append(_arm(row, per_token_prices(row)))
+            arms.append(_arm(row, per_token_prices(row), scenario.retraining))
         else:
             answer = _endpoint(row, architecture, scenario.assumptions, input_tokens)
             if answer is None:
                 reason = "the model does not fit eight cards of its endpoints"
                 ruled_out.append(RuledOut(what=f"{row.provider_label} {row.model} ({row.method})", reason=reason))
             else:
-                arms.append(_arm(row, endpoint_parameters(row, *answer)))
+                arms.append(_arm(row, endpoint_parameters(row, *answer), scenario.retraining))
     return arms, ruled_out
 
 
-def _arm(row: HostedOffer, parameters: tuple[Assumption, ...]) -> ArmSpec:
+def _arm(row: HostedOffer, parameters: tuple[Assumption, ...], retraining: Retraining) -> ArmSpec:
     what = row.model.partition(" (")[0] if row.closed else row.method
     return ArmSpec(
         id=f"hosted:{row.provider}:{row.model}:{row.method}",
         label=f"{row.provider_label} hosted, {what}",
         kind="hosted",
         style="closed model" if row.closed else "tuned",
-        lines=costs.hosted_lines if row.serving == "per-token" else costs.dedicated_lines,
+        lines=partial(
+            costs.hosted_lines if row.serving == "per-token" else costs.dedicated_lines, retraining=retraining
+        ),
         parameters=parameters,
         notes=tuple(note for note in (row.billing_rule, row.notes) if note),
     )

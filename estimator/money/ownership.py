@@ -43,6 +43,10 @@ class Totals:
     usd: Array
     npv_usd: Array
 
+    def over(self, draws: int) -> Totals:
+        """The same totals with one entry per draw, where nothing varies too."""
+        return Totals(usd=np.broadcast_to(self.usd, (draws,)), npv_usd=np.broadcast_to(self.npv_usd, (draws,)))
+
 
 def month_column(horizon_months: float) -> Array:
     """Months 1 .. horizon as a column, so that draws lie along the rows."""
@@ -65,32 +69,34 @@ def totals(*, spec: ArmSpec, shared: Mapping[str, Value], own: Mapping[str, Valu
         own: the arm's own parameters, alike.
     """
     x = {**shared, **own}
-    discount = shared["discount_factor"]
+    at_start: Value = 0.0
+    per_retrain: Value = 0.0
+    per_month: Value = 0.0
+    by_month: Value = 0.0
     schedule = shared["retrains_in_month"]
-    discounted_schedule = schedule * discount
-    months = float(len(shared["month"]))
-    usd: Value = 0.0
-    npv: Value = 0.0
     for line in spec.lines(x):
         amount = line.quantity * line.unit_price_usd
         if line.timing == "once":
-            usd, npv = usd + amount, npv + amount
-        elif line.timing == "retrain":
-            usd = usd + _over_months(schedule, amount)
-            npv = npv + _over_months(discounted_schedule, amount)
+            at_start = at_start + amount
+        elif np.ndim(amount) == 2 and np.shape(amount)[0] > 1:
+            by_month = by_month + (amount if line.timing == "monthly" else amount * schedule)
+        elif line.timing == "monthly":
+            per_month = per_month + amount
         else:
-            spread = np.ndim(amount) == 2 and np.shape(amount)[0] > 1
-            usd = usd + (amount.sum(axis=0, keepdims=True) if spread else amount * months)
-            npv = npv + _over_months(discount, amount)
+            per_retrain = per_retrain + amount
+    discount = shared["discount_factor"]
     factor = 1 + x["contingency_fraction"]
-    return Totals(usd=np.ravel(usd * factor), npv_usd=np.ravel(npv * factor))
+
+    def over_months(weight: Array) -> Array:
+        usd = at_start + per_month * _sum(weight) + per_retrain * _sum(schedule * weight)
+        changing = _sum(by_month * weight) if np.ndim(by_month) else 0.0
+        return np.ravel(factor * (usd + changing))
+
+    return Totals(usd=over_months(np.ones_like(discount)), npv_usd=over_months(discount))
 
 
-def _over_months(weight: Array, amount: Value) -> Value:
-    """Sum over months of weight x amount, without spreading an amount that does not change."""
-    if np.ndim(amount) == 2 and np.shape(amount)[0] > 1:
-        return (weight * amount).sum(axis=0, keepdims=True)
-    return weight.sum(axis=0, keepdims=True) * amount
+def _sum(by_month: Array) -> Array:
+    return np.asarray(by_month.sum(axis=0, keepdims=True))
 
 
 def base_lines(*, spec: ArmSpec, values: Mapping[str, float]) -> tuple[LineResult, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from estimator.algebra import Value, floor, less, maximum
+from estimator.algebra import Value, floor, less, maximum, minimum
 from estimator.numbers import HOURS_PER_MONTH
 
 Parameters = Mapping[str, Value]
@@ -65,6 +65,11 @@ def discount_factor(x: Parameters) -> Value:
     return (1 + x["discount_fraction_per_year"]) ** (x["month"] * (-1 / MONTHS_PER_YEAR))
 
 
+def log_months_kept(x: Parameters) -> Value:
+    """Months of request logs in storage: since the start, at most as many as are kept."""
+    return minimum(x["month"], x["log_retention_months"])
+
+
 SERIES: dict[str, Callable[[Parameters], Value]] = {
     "requests_in_month": requests_in_month,
     "retrains_so_far": retrains_so_far,
@@ -73,5 +78,6 @@ SERIES: dict[str, Callable[[Parameters], Value]] = {
     "api_moves_in_month": api_moves_in_month,
     "api_price_factor": api_price_factor,
     "discount_factor": discount_factor,
+    "log_months_kept": log_months_kept,
 }
 """Every series by the name under which cost lines read it."""

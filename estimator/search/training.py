@@ -15,7 +15,7 @@ from estimator.errors import NothingFitsError
 from estimator.flop import micro_batch_matmul_flop
 from estimator.measured import stack_defaults
 from estimator.memory import fits_word, memory
-from estimator.money.costs import run_hours, run_parts_s
+from estimator.money.tuning_costs import run_hours, run_parts_s
 from estimator.numbers import SECONDS_PER_HOUR, Array, Number
 from estimator.parameters import check_targets, total_parameters, trainable_parameters
 from estimator.result import TrainingOption

@@ -17,6 +17,8 @@ FORMULA_MODULES = (
     "estimator.parameters",
     "estimator.flop",
     "estimator.money.series",
+    "estimator.money.common_costs",
+    "estimator.money.tuning_costs",
     "estimator.money.costs",
     "estimator.money.serving_costs",
     "estimator.search.market",
@@ -24,6 +26,7 @@ FORMULA_MODULES = (
     "estimator.money.breakeven",
     "estimator.risk",
     "estimator.money.derived",
+    "estimator.money.retraining",
     "pricing.own",
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from estimator.algebra import Cell
-from estimator.money.costs import TOKENS_PER_MILLION
+from estimator.money.common_costs import TOKENS_PER_MILLION
 from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR, SERIES
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.result import Arm, Plan

@@ -1,0 +1,97 @@
+"""Cost lines that prompting and tuning share: tokens of an API, evaluation, monitoring, logs."""
+
+from __future__ import annotations
+
+from estimator.algebra import Value, less
+from estimator.money.lines import Line, Parameters, Timing, monthly
+from estimator.numbers import GB
+
+TOKENS_PER_MILLION = 1e6
+
+
+def api_request_lines(
+    x: Parameters, *, static_tokens: Value, dynamic_tokens: Value, price_factor: Value, calls: Value = 1
+) -> list[Line]:
+    """Tokens of an API per month, by the price they are billed at.
+
+    A static prompt is cached where it reaches the provider's smallest cacheable length: a share of its tokens is
+    read from the cache, the rest is written to it at the write price. Retries multiply all; the share of
+    requests that may wait gets the batch discount, which is taken not to stack with caching.
+    """
+    cacheable = 1 - less(static_tokens, x["cache_minimum_tokens"])
+    static_tokens = static_tokens * calls
+    hit = x["cache_hit_fraction"] * cacheable * (1 - x["api_batch_fraction"])
+    write = cacheable * (1 - x["cache_hit_fraction"]) * (1 - x["api_batch_fraction"])
+    calls = x["requests_in_month"] * x["retry_ratio"] / TOKENS_PER_MILLION
+    discount = (1 - x["api_batch_fraction"] * (1 - x["batch_price_ratio"])) * price_factor
+    plain = dynamic_tokens + static_tokens * (1 - hit - write)
+    return [
+        monthly("serving", "input tokens", "million tokens", calls * plain, x["input_price"] * discount),
+        monthly(
+            "serving",
+            "input tokens written to the prompt cache",
+            "million tokens",
+            calls * static_tokens * write,
+            x["cache_write_price"] * price_factor,
+        ),
+        monthly(
+            "serving",
+            "input tokens read from the prompt cache",
+            "million tokens",
+            calls * static_tokens * hit,
+            x["cached_input_price"] * price_factor,
+        ),
+        monthly(
+            "serving",
+            "output tokens",
+            "million tokens",
+            calls * x["output_tokens"],
+            x["output_price"] * discount,
+        ),
+    ]
+
+
+def watch_lines(x: Parameters, *, ops_hours: Value) -> list[Line]:
+    """Monitoring a sample of requests, operations, and logs."""
+    return [
+        monthly(
+            "upkeep",
+            "requests judged in production",
+            "request",
+            x["requests_in_month"] * x["monitoring_fraction"],
+            x["judge_usd_per_request"],
+        ),
+        monthly("people", "operations and on-call", "hour", ops_hours, x["engineer_usd_per_hour"]),
+        *log_lines(x),
+    ]
+
+
+def text_gb(x: Parameters, tokens: Value) -> Value:
+    """Size of so many tokens as text."""
+    return tokens * x["text_bytes_per_token"] / GB
+
+
+def log_lines(x: Parameters) -> list[Line]:
+    """Requests with their answers, kept for a while: what monitoring reads and the next rows come from."""
+    tokens = x["requests_in_month"] * (x["input_tokens"] + x["output_tokens"])
+    return [
+        monthly(
+            "upkeep",
+            "request logs stored",
+            "GB-month",
+            text_gb(x, tokens) * x["log_months_kept"],
+            x["storage_usd_per_gb_month"],
+        )
+    ]
+
+
+def release_evaluation(x: Parameters, *, timing: Timing, group: str) -> Line:
+    """Judging the held-out set before a release."""
+    return Line(
+        group=group,
+        name="held-out rows judged",
+        timing=timing,
+        unit="row",
+        quantity=x["evaluation_rows"] * x["evaluation_runs"],
+        unit_price_usd=x["review_usd_per_row"],
+    )
