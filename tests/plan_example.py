@@ -184,6 +184,7 @@ def self_hosted(
             own("processed_per_useful_token", 1.0526, "ratio"),
             own("loaded_bytes", 15e9, "bytes"),
             own("checkpoint_bytes", 2.4e8, "bytes"),
+            own("moved_gb_per_release", 0.08, "GB"),
             own("train_spot_machines", 0, "machine"),
             _drawn_ratio("speed_ratio"),
             *serving_rows(serving, stored_gb=stored_gb),

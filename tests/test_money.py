@@ -1,5 +1,7 @@
 """Cost lines, months and totals against cases worked out by hand, to the cent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from estimator.algebra import Cell
 from estimator.assumptions import Assumption, shipped
 from estimator.money import costs, lines, serving_costs, tuning_costs
 from estimator.money.ownership import ArmSpec, base_lines, month_column, totals, with_series
+from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.series import requests_in_month, retrains_in_month
 
 FIXED = {
@@ -70,7 +73,9 @@ def test_a_few_shot_api_costs_to_the_cent_what_a_hand_computes() -> None:
     # 100 out at $10 a million: 0.00024 + 0.002 + 0.001 + 0.001 = $0.00424. 1,000 a day x 730/24 days.
     per_month = 1000 * 730 / 24 * 0.00424
     once = 10 * 100 + 100 * 2 * 1.0
-    expected = once + 2 * (per_month + 100.0)
+    # Logs: 1,100 tokens x 4 bytes a request, those of one month, then of two, at $0.023 a GB-month.
+    logs = (1 + 2) * 1000 * 730 / 24 * 1100 * 4 / 1e9 * 0.023
+    expected = once + 2 * (per_month + 100.0) + logs
     values = dict(shipped().setting(FIXED))
     spec = arm(few_shot, PRICES)
     shared = with_series(values, month_column(2.0))
@@ -83,6 +88,7 @@ def test_a_few_shot_api_costs_to_the_cent_what_a_hand_computes() -> None:
 
 def test_a_short_prompt_is_not_cached() -> None:
     values = {**shipped().setting(FIXED), "month": 1.0, "requests_in_month": 1e6, "api_price_factor": 1.0}
+    values |= {"log_months_kept": 1.0}
     values |= {"api_moves_in_month": 0.0, **PRICES}
     by_name = {line.name: line for line in costs.api_lines(values, style="zero-shot")}
     assert by_name["input tokens read from the prompt cache"].quantity == 0.0
@@ -165,6 +171,12 @@ def test_the_text_of_a_formula_computes_what_the_numbers_give() -> None:
         "evaluation_rows": 5.0,
         "review_usd_per_row": 1.5,
         "cleanup_usd": 7.0,
+        "tokens_per_row": 600.0,
+        "text_bytes_per_token": 4.0,
+        "new_rows_fraction_per_month": 0.1,
+        "retrain_every_months": 2.0,
+        "retrains_so_far": 3.0,
+        "storage_usd_per_gb_month": 0.02,
     }
     cells = {name: Cell(name) for name in names}
     functions = {"MIN": min, "MAX": max}
@@ -172,3 +184,54 @@ def test_the_text_of_a_formula_computes_what_the_numbers_give() -> None:
         for value, cell in ((number.quantity, text.quantity), (number.unit_price_usd, text.unit_price_usd)):
             written = cell.text if isinstance(cell, Cell) else str(cell)
             assert eval(written, functions, dict(names)) == pytest.approx(value)
+
+
+def test_rows_of_a_retrain_grow_with_time_and_an_incremental_one_replays_a_share() -> None:
+    x = {
+        "rows": 10_000.0,
+        "new_rows_fraction_per_month": 0.05,
+        "retrain_every_months": 4.0,
+        "retrains_so_far": 2.0,
+        "replay_fraction": 0.2,
+    }
+    assert tuning_costs.new_rows(x) == 2_000.0
+    assert tuning_costs.retrain_rows(x, retraining="scratch") == 14_000.0
+    assert tuning_costs.retrain_rows(x, retraining="incremental") == pytest.approx(2_500.0)
+    most = tuning_costs.retrain_rows(x | {"replay_fraction": 0.99}, retraining="incremental")
+    assert most == 14_000.0
+
+
+def test_the_interval_that_costs_least_is_the_economic_order_quantity_where_that_holds() -> None:
+    # A retrain costs $1,000 at any interval and quality $1M a month: m = sqrt(2 X / (a V)) with a = -ln(0.85) / 6.
+    spec = replace(arm(lambda x: [lines.retrain("retrains", "run", "run", 1.0, 1000.0)], {}), kind="self-hosted")
+    fixed = {"horizon_months": 120.0, "contingency_fraction": 0.0, "quality_decay_fraction": 0.15}
+    values = shipped().setting(fixed)
+    found = least_cost_interval(values=values, specs=[spec], quality_value_usd_per_month=1e6)
+    rate = -np.log(0.85) / 6
+    assert found["retrain_every_months"] == pytest.approx(np.sqrt(2 * 1000 / (rate * 1e6)), rel=0.05)
+    row = found.row("retrain_every_months")
+    assert row.low <= row.base <= row.high
+    assert row.status == "computed"
+
+
+def test_retrain_cases_count_cost_and_lost_quality_by_hand() -> None:
+    spec = arm(lambda x: [lines.retrain("retrains", "run", "run", 1.0, 1000.0)], {})
+    values = dict(shipped().setting({"contingency_fraction": 0.1, "quality_decay_fraction": 0.15}))
+    by_label = {
+        case.label: case for case in retrain_cases(spec=spec, values=values, quality_value_usd_per_month=10_000.0)
+    }
+    planned = by_label["every 4 months, as planned"]
+    assert (planned.retrains, planned.retrain_usd, planned.planned) == (2.0, pytest.approx(2200.0), True)
+    assert planned.lowest_quality_fraction == pytest.approx(0.85 ** (4 / 6))
+    rate = -np.log(0.85) / 6
+    lost = 3 * (4 - (1 - np.exp(-4 * rate)) / rate)
+    assert planned.quality_lost_usd == pytest.approx(lost * 10_000.0)
+    assert by_label["every 12 months"].retrains == 0
+    assert by_label["every 12 months"].lowest_quality_fraction == pytest.approx(0.85**2)
+
+
+def test_weights_are_moved_only_between_providers() -> None:
+    x = {"egress_usd_per_gb": 0.09, "moved_gb_per_release": 15.0}
+    first, again = tuning_costs.released_weights_lines(x)
+    assert (first.timing, first.quantity, first.unit_price_usd) == ("once", 15.0, 0.09)
+    assert (again.timing, again.quantity) == ("retrain", 15.0)

@@ -1,5 +1,6 @@
 """Market, search, break-even and the whole plan: what must hold of any answer."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -11,6 +12,7 @@ from estimator.errors import InputError, NothingFitsError
 from estimator.models import resolve_model
 from estimator.money import costs, lines
 from estimator.money.breakeven import Volumes
+from estimator.money.comparison import payback_month
 from estimator.money.derived import with_quality_floor, with_teacher
 from estimator.money.ownership import month_column, totals, with_series
 from estimator.result import GROUPS, Plan
@@ -155,10 +157,48 @@ def test_a_break_even_with_a_closed_form_is_found() -> None:
     values = shipped().setting(FIXED)
     fixed = arm(lambda x: [lines.once("data", "fixed", "once", 1.0, 3000.0 + 1400.0)], {})
     volumes = Volumes(rows=values.rows, seed=0)
-    got = volumes.break_even(tuned=volumes.curve([fixed]), rival=volumes.curve([arm(few_shot, PRICES)]))
+    got = volumes.break_even(tuned=volumes.curve([fixed]), rival=volumes.line(arm(few_shot, PRICES)))
     assert got.lowest_per_day == pytest.approx(3000 / (0.00424 * 2 * 730 / 24), rel=0.005)
     assert got.always_above_per_day == got.lowest_per_day
     assert got.crossings_per_day == (got.lowest_per_day,)
+
+
+@pytest.mark.parametrize("style", ["zero-shot", "few-shot", "retrieval", "split"])
+def test_an_api_costs_a_straight_line_in_volume(style: str) -> None:
+    volumes = Volumes(rows=shipped().rows, seed=0)
+    spec = arm(lambda x: costs.api_lines(x, style=style), PRICES)
+    line, curve = volumes.line(spec), volumes.curve([spec])
+    assert line.usd == pytest.approx(curve.usd, rel=1e-9)
+    assert line.drawn_usd == pytest.approx(curve.drawn_usd, rel=1e-9)
+
+
+def test_payback_is_the_first_month_in_which_the_sums_meet(answer: Plan) -> None:
+    tuned, rival = answer.arm(answer.best_tuned), answer.arm(answer.best_rival)
+    early = replace(tuned, monthly_usd=(100.0, 10.0, 10.0, 10.0))
+    late = replace(rival, monthly_usd=(10.0, 50.0, 60.0, 60.0))
+    assert payback_month(tuned=early, rival=late) == 2
+    assert payback_month(tuned=early, rival=replace(rival, monthly_usd=(0.0, 1.0, 1.0, 1.0))) is None
+
+
+def test_regret_is_least_where_the_mean_cost_is(answer: Plan) -> None:
+    assert min(one.expected_regret_usd for one in answer.arms) >= 0
+    sure = [one for one in answer.arms if one.probability_cheapest == 1.0]
+    assert all(one.expected_regret_usd == 0 for one in sure)
+    never = [one for one in answer.arms if one.probability_cheapest == 0.0]
+    assert all(one.expected_regret_usd > 0 for one in never)
+
+
+def test_a_value_of_quality_sets_the_interval_and_a_set_interval_stays() -> None:
+    worth = 50_000.0
+    chosen = plan(scenario(quality_value_usd_per_month=worth))
+    row = chosen.scenario.assumptions.row("retrain_every_months")
+    assert row.status == "computed"
+    cases = {case.planned: case for case in chosen.retraining}
+    together = [case.retrain_usd + (case.quality_lost_usd or 0) for case in chosen.retraining]
+    assert cases[True].retrain_usd + (cases[True].quality_lost_usd or 0) == pytest.approx(min(together))
+    mine = shipped().setting({"retrain_every_months": 5.0})
+    kept = plan(scenario(assumptions=mine, quality_value_usd_per_month=worth))
+    assert kept.scenario.assumptions["retrain_every_months"] == 5.0
 
 
 def test_never_is_said_where_tuning_costs_more_per_request() -> None:
@@ -240,6 +280,7 @@ def test_break_even_agrees_with_a_worked_example_of_the_same_formulas() -> None:
         "serving_gpus_per_instance": 1.0,
         "serving_usd_per_gpu_hour": 2.95,
         "stored_gb_per_version": 16.0,
+        "moved_gb_per_release": 0.0,
     }
     api = {
         "input_price": 2.0,

@@ -1,9 +1,12 @@
 """Assumptions and their draws."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from estimator.assumptions import Assumption, Assumptions, Shape, _row, shipped
+from estimator.correlations import correlations, read_correlations
 from estimator.errors import InputError, UnknownNameError
 from estimator.risk import Z_P90, at_score, draw, percentiles
 
@@ -98,10 +101,49 @@ def test_the_registry_is_a_mapping_of_base_values() -> None:
     assert dict(mine) == {"x": 1.0}
 
 
-def test_the_draws_of_different_assumptions_are_not_correlated() -> None:
-    drawn = draw(shipped().rows, draws=2048, seed=0)
-    ranks = np.array([np.argsort(np.argsort(value[0])) for value in drawn.values() if np.ndim(value) == 2])
-    correlation = np.corrcoef(ranks)
+def test_draws_are_correlated_as_listed_and_not_otherwise() -> None:
+    drawn = {name: value[0] for name, value in draw(shipped().rows, draws=8192, seed=0).items() if np.ndim(value)}
+    names = list(drawn)
+    assert len(names) > 30
+    correlation = np.corrcoef([np.argsort(np.argsort(value)) for value in drawn.values()])
     np.fill_diagonal(correlation, 0.0)
-    assert len(ranks) > 30
-    assert np.abs(correlation).max() < 0.1
+    for pair in correlations().values():
+        place = names.index(pair.follower), names.index(pair.leader)
+        assert correlation[place] == pytest.approx(pair.correlation, abs=0.04)
+    families = {name: correlations()[name].leader if name in correlations() else name for name in names}
+    for i, one in enumerate(names):
+        for j, other in enumerate(names):
+            if families[one] != families[other]:
+                assert abs(correlation[i, j]) < 0.06, (one, other)
+
+
+def test_a_follower_keeps_its_own_range() -> None:
+    row = shipped().row("retrain_engineer_hours")
+    drawn = draw([row], draws=4001, seed=1)[row.name]
+    assert percentiles(drawn, (0.1, 0.5, 0.9)) == pytest.approx((row.low, row.base, row.high), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('follower = "rowz"', "unknown assumption"),
+        ("correlation = 1.0", "outside -1 to 1"),
+        ('leader = "epochs"', "follows itself"),
+        ('colour = "red"', "unknown key"),
+    ],
+)
+def test_a_broken_pair_is_refused_by_file_and_place(tmp_path: Path, text: str, message: str) -> None:
+    good = {
+        "follower": '"epochs"',
+        "leader": '"rows"',
+        "correlation": "0.5",
+        "status": '"guess"',
+        "source": '"guess"',
+        "checked": '"2026-11-21"',
+    }
+    key, _, value = text.partition(" = ")
+    path = tmp_path / "pairs.toml"
+    path.write_text("[[pair]]\n" + "\n".join(f"{k} = {v}" for k, v in (good | {key: value}).items()))
+    with pytest.raises(InputError, match=message) as error:
+        read_correlations(path)
+    assert "pairs.toml: " in str(error.value)
