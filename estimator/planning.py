@@ -24,6 +24,7 @@ from estimator.money.arms import (
 )
 from estimator.money.breakeven import Volumes
 from estimator.money.comparison import Comparison, cheapest_of, compared, payback_month
+from estimator.money.derived import with_spot_prices
 from estimator.money.hosted import hosted_arms
 from estimator.money.ownership import ArmSpec
 from estimator.money.retraining import least_cost_interval, retrain_cases
@@ -70,6 +71,8 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         InputError: a name or number that cannot be used.
         NothingFitsError: no method fits any card that the scenario leaves.
     """
+    if scenario.purchase == "spot":
+        scenario = replace(scenario, assumptions=with_spot_prices(scenario.assumptions))
     model = resolve_model(scenario.model)
     check_licence(scenario, model)
     work = workload(scenario=scenario)
@@ -255,7 +258,7 @@ def _specs(
         styles = STYLES if place else (*STYLES, SPLIT)
         window = row.context_window or math.inf
         held = [style for style in styles if request_tokens(scenario.assumptions, style=style) <= window]
-        specs += api_arms(model=row, horizon_end=horizon_end, styles=held)
+        specs += api_arms(model=row, as_of=scenario.as_of, horizon_end=horizon_end, styles=held)
         ruled_out += [
             RuledOut(
                 what=f"{row.reference}, {style}",

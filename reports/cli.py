@@ -211,7 +211,7 @@ def sweep(**given: Any) -> None:
     if given["out"] is None:
         sys.stdout.write(content.decode())
     else:
-        grids.write_csv(given["out"], content)
+        grids.write_table(given["out"], content)
         say(f"wrote {given['out']}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from estimator.assumptions import Assumptions, shipped
 from estimator.errors import InputError, UnknownNameError
-from estimator.money.derived import with_quality_floor, with_teacher
+from estimator.money.derived import with_judge, with_quality_floor, with_teacher
 from estimator.run import choice, lora_roles
 from estimator.scenario import Scenario
 from pricing import newest_price_day
@@ -192,7 +192,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
 
 
 def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
-    """The registry with workload flags, --set pairs, and what a teacher or a quality floor make of it."""
+    """The registry with workload flags, --set pairs, and what teacher, judge or quality floor make of it."""
     values = assumptions_with({name: given[flag] for flag, name in WORKLOAD.items()}, given["settings"])
     floor = given["quality_floor"]
     if floor is not None:
@@ -207,6 +207,10 @@ def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
         if values.row("label_usd_per_row").status == "user":
             raise InputError("--teacher sets label_usd_per_row; drop it from --set.")
         values = with_teacher(values, reference=given["teacher"], as_of=as_of)
+    if given["judge"] is not None:
+        if values.row("judge_usd_per_request").status == "user":
+            raise InputError("--judge sets judge_usd_per_request; drop it from --set.")
+        values = with_judge(values, reference=given["judge"], as_of=as_of)
     return values
 
 

@@ -246,6 +246,12 @@ def plan_flags() -> Sequence[click.Parameter]:
             help="API model (provider/model) that writes the rows in place of people.",
             example='"openai/gpt-5.6-sol"',
         ),
+        Flag(
+            "--judge",
+            panel=MONEY,
+            help="API model (provider/model) that judges requests in production.",
+            example='"openai/gpt-5.6-luna"',
+        ),
         settings(),
         as_of(),
         Flag("--draws", type=int, default=10_000, panel=MONEY, help="Draws of the uncertainty. [10000]"),
@@ -289,7 +295,7 @@ def breakeven_flags() -> Sequence[click.Parameter]:
 def sweep_flags() -> Sequence[click.Parameter]:
     """Flags of ``ftcost sweep``: those of a plan, and what is varied."""
     text = "NAME=A,B,C or NAME=LOW:HIGH[:POINTS], on a log scale from a factor of 10 on; repeatable."
-    file = "CSV file to write. [stdout]"
+    file = "File to write, .csv or .parquet. [CSV on stdout]"
     return (
         Flag("--vary", panel=WORK, required=True, multiple=True, help=text),
         *_asked_flags(),

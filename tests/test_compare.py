@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import math
@@ -375,7 +376,7 @@ def test_a_sweep_on_the_command_line(
     assert run(monkeypatch, capsys, *words) == ("", f"wrote {target}\n", 0)
     assert target.read_text(encoding="utf-8") == out
     assert [path.name for path in target.parent.iterdir()] == ["grid.csv"]
-    for name, says in (("grid.parquet", "only .csv"), ("new", "only .csv"), ("new/grid.csv/x.csv", "is a file")):
+    for name, says in (("grid.xlsx", "only .csv"), ("new", "only .csv"), ("new/grid.csv/x.csv", "is a file")):
         out, err, code = run(monkeypatch, capsys, *words[:-1], str(tmp_path / name))
         assert (out, code) == ("", 1)
         assert says in err
@@ -388,3 +389,23 @@ def test_every_command_of_scenarios_explains_itself(
     out, err, code = run(monkeypatch, capsys, command, "--help")
     assert (err, code) == ("", 0)
     assert f"Usage: ftcost {command}" in out
+
+
+def test_parquet_is_written_where_pyarrow_is_and_refused_by_name_where_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "grid.parquet"
+    words = ("sweep", "--vary", "rows=50,5000", "--model", "7b", "--out", str(target))
+    if importlib.util.find_spec("pyarrow"):
+        from pyarrow import parquet
+
+        assert run(monkeypatch, capsys, *words)[2] == 0
+        table = parquet.read_table(target)
+        assert {"rows", "arm", "base_usd"} <= set(table.column_names)
+        assert set(table.column("rows").to_pylist()) == {50, 5000}
+        target.unlink()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    out, err, code = run(monkeypatch, capsys, *words)
+    assert (out, code) == ("", 1)
+    assert "pip install 'ftcost[parquet]'" in err
+    assert not target.exists()

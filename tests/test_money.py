@@ -235,3 +235,11 @@ def test_weights_are_moved_only_between_providers() -> None:
     first, again = tuning_costs.released_weights_lines(x)
     assert (first.timing, first.quantity, first.unit_price_usd) == ("once", 15.0, 0.09)
     assert (again.timing, again.quantity) == ("retrain", 15.0)
+
+
+@pytest.mark.parametrize(("after", "month"), [(0.5, 1), (1.0, 1), (1.01, 2), (5.99, 6), (12.0, 12)])
+def test_a_model_that_stops_answering_is_left_once_in_the_month_of_its_end(after: float, month: int) -> None:
+    months = np.arange(1.0, 13.0)
+    moves = np.asarray(costs.forced_move({"month": months, "retired_after_months": after}))
+    assert moves.sum() == 1.0
+    assert moves[month - 1] == 1.0

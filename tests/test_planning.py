@@ -13,7 +13,7 @@ from estimator.models import resolve_model
 from estimator.money import costs, lines
 from estimator.money.breakeven import Volumes
 from estimator.money.comparison import payback_month
-from estimator.money.derived import with_quality_floor, with_teacher
+from estimator.money.derived import with_judge, with_quality_floor, with_spot_prices, with_teacher
 from estimator.money.ownership import month_column, totals, with_series
 from estimator.result import GROUPS, Plan
 from estimator.scenario import workload
@@ -326,6 +326,30 @@ def test_a_quality_floor_sets_the_interval_and_a_teacher_the_price_of_a_row() ->
     # 198 answer tokens at $0.50 and 1,902 others at $0.10 a million, a quarter thrown away.
     assert row.base == pytest.approx((198 * 0.5 + 1902 * 0.1) / 1e6 / 0.75)
     assert row.low < row.base < row.high
+
+
+def test_spot_prices_widen_the_range_of_gpu_prices_unless_it_is_set() -> None:
+    plain, wide = shipped().row("gpu_price_ratio"), with_spot_prices(shipped()).row("gpu_price_ratio")
+    assert wide.low < plain.low < plain.base == wide.base < plain.high < wide.high
+    assert np.log(wide.high) ** 2 == pytest.approx(np.log(plain.high) ** 2 + np.log(1.6) ** 2)
+    mine = shipped().setting({"gpu_price_ratio": 1.2})
+    assert with_spot_prices(mine) is mine
+
+
+def test_a_judge_sets_the_price_of_a_judged_request() -> None:
+    row = with_judge(shipped(), reference="openai/gpt-6-luna", as_of=DAY).row("judge_usd_per_request")
+    # 800 tokens of the request and 1,500 of the rubric at $0.10, 150 written at $0.50 a million.
+    assert row.base == pytest.approx((2300 * 0.1 + 150 * 0.5) / 1e6)
+    assert row.low < row.base < row.high
+
+
+def test_a_baseline_that_retires_inside_the_horizon_costs_one_move_more() -> None:
+    ending = plan(scenario(baselines=("openai/gpt-4o",)))
+    arm_of = ending.arm("api:openai/gpt-4o:zero-shot")
+    moves = next(line for line in arm_of.lines if line.name == "moves to a newer API model")
+    assert sum(moves.quantity) == ending.scenario.assumptions["migration_hours"]
+    assert moves.quantity[3] > 0, "2027-01-13 lies in the third month after 2026-11-09"
+    assert any("a move to another model is certain" in note for note in arm_of.notes)
 
 
 def test_advice_follows_the_task_and_the_goal() -> None:

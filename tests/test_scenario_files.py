@@ -49,7 +49,7 @@ def sample(flag: Flag) -> Any:
     return (
         tomllib.loads(f"x = {flag.example}")["x"]
         if flag.example
-        else {"seed": 3, "goal": "facts", "draws": 64}[str(flag.name)]
+        else {"seed": 3, "goal": "facts", "draws": 64, "retraining": "incremental"}[str(flag.name)]
     )
 
 

@@ -12,6 +12,7 @@ from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.ownership import ArmSpec
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import GB
 from estimator.parameters import total_parameters
 from estimator.result import ServingOption, TrainingOption
@@ -292,14 +293,30 @@ def baselines(*, scenario: Scenario, horizon_end: date) -> tuple[ApiModel, ...]:
     return tuple(found)
 
 
-def api_arms(*, model: ApiModel, horizon_end: date, styles: Sequence[str]) -> tuple[ArmSpec, ...]:
+def _retirement(model: ApiModel, last_day: date, as_of: date) -> Assumption:
+    months = (last_day - as_of).days / DAYS_PER_MONTH
+    return own(
+        "retired_after_months",
+        "months until the model stops answering",
+        months,
+        "month",
+        status=status_of(model.status),
+        source=f"announced end of {model.reference}: {last_day.isoformat()}",
+        checked=model.seen.isoformat(),
+    )
+
+
+def api_arms(*, model: ApiModel, as_of: date, horizon_end: date, styles: Sequence[str]) -> tuple[ArmSpec, ...]:
     """One arm per prompting style."""
     notes = []
-    if model.available_until is not None and model.available_until < horizon_end:
+    parameters = _token_prices(model)
+    retired = model.available_until is not None and model.available_until < horizon_end
+    if model.available_until is not None and retired:
         notes.append(
             f"{model.reference} stops answering after {model.available_until.isoformat()}, inside the horizon:"
-            " a move to another model is certain."
+            " a move to another model is certain, and counted."
         )
+        parameters += (_retirement(model, model.available_until, as_of),)
     if model.long_input_from_tokens:
         notes.append(f"Requests above {model.long_input_from_tokens:,} input tokens cost more than shown.")
     return tuple(
@@ -308,8 +325,8 @@ def api_arms(*, model: ApiModel, horizon_end: date, styles: Sequence[str]) -> tu
             label=f"{model.reference}, {STYLE_LABELS.get(style, style)}",
             kind="api",
             style=style,
-            lines=partial(costs.api_lines, style=style),
-            parameters=_token_prices(model),
+            lines=partial(costs.api_lines, style=style, retired=bool(retired)),
+            parameters=parameters,
             notes=tuple(notes),
         )
         for style in styles

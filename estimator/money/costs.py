@@ -8,7 +8,7 @@ formulas are derived.
 
 from __future__ import annotations
 
-from estimator.algebra import Value
+from estimator.algebra import Value, less
 from estimator.money.common_costs import TOKENS_PER_MILLION, api_request_lines, release_evaluation, watch_lines
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.money.serving_costs import SERVING_LINES, replicas, self_serving_lines
@@ -24,11 +24,20 @@ from estimator.numbers import HOURS_PER_MONTH
 from estimator.scenario import Retraining
 
 
-def api_lines(x: Parameters, *, style: str) -> list[Line]:
+def forced_move(x: Parameters) -> Value:
+    """1 in the month in which the model stops answering, else 0; months are counted from the plan's day."""
+    return less(x["month"] - 1, x["retired_after_months"]) - less(x["month"], x["retired_after_months"])
+
+
+def api_lines(x: Parameters, *, style: str, retired: bool = False) -> list[Line]:
     """Prompting an API model: zero-shot, few-shot, with retrieval, or split into several smaller calls.
 
-    A split request carries its instructions in every call, and its input and output in parts.
+    A split request carries its instructions in every call, and its input and output in parts. A model that is
+    ``retired`` inside the horizon costs one move more, at the price level of today.
     """
+    moves = x["api_moves_in_month"]
+    if retired:
+        moves = moves + forced_move(x)
     static = x["input_tokens"] * x["static_input_fraction"]
     dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
     lines = [
@@ -38,14 +47,14 @@ def api_lines(x: Parameters, *, style: str) -> list[Line]:
             "people",
             "moves to a newer API model",
             "hour",
-            x["api_moves_in_month"] * x["migration_hours"],
+            moves * x["migration_hours"],
             x["engineer_usd_per_hour"],
         ),
         monthly(
             "evaluation",
             "held-out rows judged at a move",
             "row",
-            x["api_moves_in_month"] * x["evaluation_rows"] * x["evaluation_runs"],
+            moves * x["evaluation_rows"] * x["evaluation_runs"],
             x["review_usd_per_row"],
         ),
         *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),

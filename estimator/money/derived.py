@@ -1,4 +1,4 @@
-"""Assumptions that follow from others: the retrain interval from a quality floor, a row's price from a teacher."""
+"""Assumptions that follow from others: an interval from a quality floor, prices from a teacher or a judge."""
 
 from __future__ import annotations
 
@@ -51,6 +51,27 @@ def generated_row_usd(
     return usd / TOKENS_PER_MILLION / (1 - rejected_fraction)
 
 
+def judged_request_usd(
+    *,
+    request_tokens: Number,
+    prompt_tokens: Number,
+    answer_tokens: Number,
+    input_usd_per_million_tokens: Number,
+    output_usd_per_million_tokens: Number,
+) -> Number:
+    """Price of one request judged by a model that reads it, its answer and a rubric, and writes a verdict.
+
+    (input x (request + rubric tokens) + output x verdict tokens) / 10^6. Source: derived.
+
+    >>> usd = judged_request_usd(request_tokens=800, prompt_tokens=1500, answer_tokens=150,
+    ...     input_usd_per_million_tokens=2.0, output_usd_per_million_tokens=10.0)
+    >>> round(usd, 6)
+    0.0061
+    """
+    read = (request_tokens + prompt_tokens) * input_usd_per_million_tokens
+    return (read + answer_tokens * output_usd_per_million_tokens) / TOKENS_PER_MILLION
+
+
 def with_quality_floor(values: Assumptions, *, floor: float) -> Assumptions:
     """The registry with the retrain interval that keeps quality above a floor; its range is that of the decay."""
     decay = values.row("quality_decay_fraction")
@@ -66,6 +87,29 @@ def with_quality_floor(values: Assumptions, *, floor: float) -> Assumptions:
             high=months(decay.low),
             status="computed",
             source=f"when quality reaches {floor:g} of what it was, at the assumed decay",
+        )
+    )
+
+
+def with_spot_prices(values: Assumptions) -> Assumptions:
+    """The registry with the range of GPU prices widened by that of spot prices; a price ratio set stays as it is.
+
+    The two spreads are independent, so that they add in quadrature on the log scale. Source: derived.
+    """
+    row, spot = values.row("gpu_price_ratio"), values.row("spot_price_ratio")
+    if row.status == "user":
+        return values
+
+    def spread(one: float, other: float) -> float:
+        return float(np.exp(np.hypot(np.log(one), np.log(other))))
+
+    return values.replacing(
+        replace(
+            row,
+            low=row.base / spread(row.base / row.low, spot.base / spot.low),
+            base=row.base * spot.base,
+            high=row.base * spread(row.high / row.base, spot.high / spot.base),
+            source=f"{row.source}; and the range of spot prices",
         )
     )
 
@@ -88,6 +132,39 @@ def with_teacher(values: Assumptions, *, reference: str, as_of: date) -> Assumpt
             label="generating one row",
             status="computed",
             source=f"{model.reference} as teacher: {model.source}",
+            checked=model.seen.isoformat(),
+        )
+    )
+
+
+def with_judge(values: Assumptions, *, reference: str, as_of: date) -> Assumptions:
+    """The registry with production requests judged by an API model at its price.
+
+    Raises:
+        UnknownNameError, InputError: no such model, or it has been retired.
+    """
+    model = api_model(reference, as_of=as_of)
+    rubric, verdict = values.row("judge_prompt_tokens"), values.row("judge_answer_tokens")
+
+    def usd(prompt_tokens: float, answer_tokens: float) -> float:
+        return float(
+            judged_request_usd(
+                request_tokens=values["input_tokens"] + values["output_tokens"],
+                prompt_tokens=prompt_tokens,
+                answer_tokens=answer_tokens,
+                input_usd_per_million_tokens=model.input_usd_per_million_tokens,
+                output_usd_per_million_tokens=model.output_usd_per_million_tokens,
+            )
+        )
+
+    return values.replacing(
+        replace(
+            values.row("judge_usd_per_request"),
+            low=usd(rubric.low, verdict.low),
+            base=usd(rubric.base, verdict.base),
+            high=usd(rubric.high, verdict.high),
+            status="computed",
+            source=f"{model.reference} as judge: {model.source}",
             checked=model.seen.isoformat(),
         )
     )

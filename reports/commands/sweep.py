@@ -1,8 +1,9 @@
-"""``ftcost sweep``: a grid of flags and assumptions as one tidy CSV, a row per point and arm."""
+"""``ftcost sweep``: a grid of flags and assumptions as one tidy table, a row per point and arm."""
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from reports.commands.vary import Axis, Point, axis, counting, grid, written
 from reports.files import check_directory, write_files
 from reports.flags import scenario_of
 
-ENDING = ".csv"
+CSV, PARQUET = ".csv", ".parquet"
 
 COLUMNS = (
     "arm",
@@ -146,13 +147,31 @@ def check_target(path: Path) -> None:
     Raises:
         InputError: another ending, or a directory.
     """
-    if path.suffix.lower() != ENDING:
-        raise InputError(f"--out {path}: only {ENDING} files are written. Write --out {path.with_suffix(ENDING)}.")
+    ending = path.suffix.lower()
+    if ending not in (CSV, PARQUET):
+        raise InputError(
+            f"--out {path}: only {CSV} and {PARQUET} files are written. Write --out {path.with_suffix(CSV)}."
+        )
+    if ending == PARQUET and importlib.util.find_spec("pyarrow") is None:
+        raise InputError(
+            f"--out {path}: {PARQUET} needs pyarrow. Run pip install 'ftcost[parquet]', or write a {CSV} file."
+        )
     if path.is_dir():
-        raise InputError(f"--out {path} is a directory. Name a {ENDING} file.")
+        raise InputError(f"--out {path} is a directory. Name a {CSV} or {PARQUET} file.")
     check_directory(path.parent)
 
 
-def write_csv(path: Path, content: bytes) -> None:
-    """The file, whole or not at all."""
-    write_files(path.parent, {path.name: content})
+def write_table(path: Path, content: bytes) -> None:
+    """The file in the format of its ending, whole or not at all."""
+    made = parquet_bytes(content) if path.suffix.lower() == PARQUET else content
+    write_files(path.parent, {path.name: made})
+
+
+def parquet_bytes(content: bytes) -> bytes:
+    """A CSV as Parquet: numbers and truth values typed, an empty cell of a number null."""
+    from pyarrow import BufferOutputStream, csv, parquet, py_buffer
+
+    table = csv.read_csv(py_buffer(content))
+    sink = BufferOutputStream()
+    parquet.write_table(table, sink)
+    return bytes(sink.getvalue())
