@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estimator.accuracy import NOTHING, accuracies
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, money, percent
 from reports.style import duration, gib, shortened
@@ -150,7 +151,11 @@ def break_even(plan: Plan) -> list[str]:
         if item.lowest_per_day <= item.searched_per_day[0]:
             text = f"{tuned} costs less than {rival} from the first request a day."
         else:
-            text = f"{tuned} starts to cost less than {rival} at {count(item.lowest_per_day)} requests a day"
+            monthly = count(item.lowest_per_day * DAYS_PER_MONTH)
+            text = (
+                f"{tuned} starts to cost less than {rival} at {count(item.lowest_per_day)} requests a day,"
+                f" {monthly} a month"
+            )
             if item.low_per_day is not None:
                 high = f"to {count(item.high_per_day)}" if item.high_per_day is not None else "upwards without end"
                 text += f" (10th to 90th percentile: {count(item.low_per_day)} {high})"
@@ -158,6 +163,24 @@ def break_even(plan: Plan) -> list[str]:
         if item.never_probability > 0:
             text += f" In {percent(item.never_probability)} of the draws it never does."
         found.append(text)
+    return found
+
+
+def payback(plan: Plan) -> list[str]:
+    """When tuning has paid for itself, and what it would be worth to know more."""
+    found = []
+    if plan.best_tuned and plan.best_rival:
+        tuned, rival = named(plan.arm(plan.best_tuned)), named(plan.arm(plan.best_rival))
+        if plan.payback_month is None:
+            found.append(f"{tuned} does not pay back against {rival} within {months_text(horizon(plan))}.")
+        else:
+            month = "before month 1" if plan.payback_month == 0 else f"by the end of month {plan.payback_month}"
+            found.append(f"{tuned} has cost no more in all than {rival} {month}.")
+    advised = plan.arm(plan.verdict.arm)
+    found.append(
+        f"{named(advised)} costs {money(advised.expected_regret_usd)} more, on average, than the way that turns"
+        " out cheapest: knowing every assumption exactly would be worth no more than that."
+    )
     return found
 
 
@@ -179,6 +202,16 @@ def retraining(plan: Plan) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             )
         )
     return heads, rows
+
+
+def retraining_title(plan: Plan) -> str:
+    """What the retrains of the best tuned way cost as planned, and what they hold."""
+    planned = next(case for case in plan.retraining if case.planned)
+    return (
+        f"{named(plan.arm(plan.best_tuned))} retrained {planned.label.removesuffix(', as planned')}:"
+        f" {money(planned.retrain_usd)} over {months_text(horizon(plan))}, and quality falls to"
+        f" {percent(planned.lowest_quality_fraction)} in between"
+    )
 
 
 def retraining_notes(plan: Plan) -> list[str]:

@@ -23,7 +23,7 @@ def plan_markdown(plan: Plan) -> str:
         _bullets([*plan.verdict.reasons, *(f"What would change it: {text}" for text in plan.verdict.flips)]),
         f"### Cost over {findings.horizon(plan)} months",
         _ways(plan),
-        _bullets(findings.break_even(plan)[:BREAK_EVENS]),
+        _bullets([*findings.break_even(plan)[:BREAK_EVENS], *findings.payback(plan)]),
         "### One production run",
         f"{escaped(findings.training(plan))}.",
         _runs(plan),

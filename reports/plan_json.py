@@ -10,8 +10,11 @@ Keys of the document:
     best_tuned, best_rival: ids of ``arms``; null where there is none.
     arms: in the order of the plan: id, label, kind, style, ``total_usd`` and ``npv_usd`` (base, p10, p50, p90),
         ``groups_usd``, ``monthly_usd`` (month 0 is what is spent before the first), ``lines`` (quantity x unit
-        price by month, with both formulas), ``parameters``, ``training``, ``serving``, ``notes``.
+        price by month, with both formulas), ``parameters``, ``training``, ``serving``, ``notes``,
+        ``expected_regret_usd``.
     training_options, serving_options: what the searches chose, memory in bytes and time in seconds by part.
+    payback_month: first month by whose end best_tuned has cost no more in all than best_rival, or null.
+    retraining: retrain intervals of best_tuned, shortest first, with their cost and the quality that they hold.
     break_evens, sensitivities, advice, ruled_out, prices: lists, most important first as in the plan.
     defaults_used, not_included, next_commands: lists of text.
     search_candidates: training configurations compared.

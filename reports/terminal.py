@@ -168,6 +168,8 @@ def _totals(plan: Plan, screen: Screen) -> None:
             " base lies below the median because most ranges reach further up than down: budget between P50 and"
             " P90. Quality is taken to be equal."
         )
+    for text in findings.payback(plan):
+        screen.line(text)
 
 
 def _retraining(plan: Plan, screen: Screen) -> None:

@@ -44,7 +44,7 @@ def test_every_row_has_the_cells_of_its_head_whatever_the_text(plan: Plan) -> No
     arms = tuple(replace(arm, label=f"{index} {NASTY}") for index, arm in enumerate(plan.arms))
     prices = tuple(replace(price, what=NASTY, source=NASTY) for price in plan.prices)
     found = tables(plan_markdown(replace(plan, arms=arms, prices=prices)))
-    assert len(found) == 5
+    assert len(found) == 6
     for rows in found:
         assert len(rows) > 1
         assert {len(row) for row in rows} == {len(rows[0])}
@@ -61,7 +61,7 @@ def test_text_neither_marks_up_nor_calls(plan: Plan) -> None:
 
 def test_folds_are_closed_and_fences_longer_than_what_they_hold(plan: Plan) -> None:
     text = plan_markdown(replace(plan, command="ftcost plan --model '```'"))
-    assert text.count("<details>") == text.count("</details>") == 5
+    assert text.count("<details>") == text.count("</details>") == 6
     assert text.endswith("````sh\nftcost plan --model '```'\n````\n")
 
 

@@ -85,7 +85,7 @@ def _answer(plan: Plan) -> str:
             '<section class="columns" id="answer">',
             listed("Why", [findings.sentence(text) for text in plan.verdict.reasons]),
             listed("What would change it", [findings.sentence(text) for text in plan.verdict.flips]),
-            listed("Break-even", findings.break_even(plan), first=4),
+            listed("Break-even", [*findings.payback(plan), *findings.break_even(plan)], first=5),
             listed("Next steps", [f"{advice.text} {advice.because}" for advice in plan.advice]),
             "</section>",
         )
@@ -98,6 +98,7 @@ PARTS: tuple[Callable[[Plan], str], ...] = (
     web_sections.over_time,
     web_sections.money_by_group,
     web_sections.training_run,
+    web_sections.retraining,
     web_sections.doubt,
     web_sections.basis,
 )

@@ -166,6 +166,30 @@ def _option(option: TrainingOption) -> tuple[Cell | str, ...]:
     )
 
 
+def retraining(plan: Plan) -> str:
+    """What each retrain interval costs and holds."""
+    if not plan.retraining:
+        return ""
+    heads, texts = findings.retraining(plan)
+    rows: list[Row] = []
+    for case, (label, *cells) in zip(plan.retraining, texts, strict=True):
+        lost = case.quality_lost_usd
+        values = [case.retrains, case.retrain_usd, case.lowest_quality_fraction]
+        values += [] if lost is None else [lost, case.retrain_usd + lost]
+        rows.append((label, *(Cell(text=text, value=value) for text, value in zip(cells, values, strict=True))))
+    return section(
+        "retraining",
+        "Retraining",
+        findings.retraining_title(plan),
+        table(
+            [Head(heads[0]), *(Head(head, number=True) for head in heads[1:])],
+            rows,
+            chosen=[place for place, case in enumerate(plan.retraining) if case.planned],
+        ),
+        points(findings.retraining_notes(plan)),
+    )
+
+
 def doubt(plan: Plan) -> str:
     """What the answer hangs on, and how sure it is."""
     return section(
