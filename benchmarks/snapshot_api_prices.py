@@ -16,7 +16,7 @@ from datetime import date
 
 import genai_prices
 
-from pricing.api import SNAPSHOT, ApiModel, retirements
+from pricing.api import PRICE_NAMES, SNAPSHOT, ApiModel, retirements
 from pricing.lookup import look_up
 
 SONNET_5 = "simonw/llm-prices reads 3 and 15 USD from 2026-09-01"
@@ -71,13 +71,9 @@ COLUMNS = (
     "provider",
     "model",
     "tier",
-    "input_usd_per_million_tokens",
-    "cached_input_usd_per_million_tokens",
-    "cache_write_usd_per_million_tokens",
-    "output_usd_per_million_tokens",
-    "batch_input_usd_per_million_tokens",
-    "batch_output_usd_per_million_tokens",
+    *(f"{name}_usd_per_million_tokens" for name in PRICE_NAMES),
     "long_input_from_tokens",
+    *(f"long_{name}_usd_per_million_tokens" for name in PRICE_NAMES),
     "context_window",
     "seen",
     "status",

@@ -3,12 +3,14 @@
 offers(as_of=...)              accelerators by the hour
 hosted_finetuning(as_of=...)   fine-tuning as a service
 api_models(as_of=...)          default API baselines; api_model(name, as_of=...) for any other
+prices_for(row, input_tokens=...)  the prices of a request of that length
 own_hardware()                 accelerators to buy; own_usd_per_gpu_hour(...) is the formula
 """
 
 from datetime import date
 
-from pricing.api import TIERS, ApiModel, all_api_models, api_model, api_models
+from pricing.api import TIERS, ApiModel, RequestPrices, all_api_models, api_model, api_models, prices_for
+from pricing.caching import CachingRule, caching_rule
 from pricing.gpu import KINDS, Offer, Provider, all_offers, offers, providers
 from pricing.hosted import HostedOffer, all_hosted, hosted_finetuning
 from pricing.own import OwnHardware, OwnValue, own_defaults, own_hardware, own_usd_per_gpu_hour
@@ -19,20 +21,24 @@ __all__ = [
     "OLD_AFTER_DAYS",
     "TIERS",
     "ApiModel",
+    "CachingRule",
     "HostedOffer",
     "Offer",
     "OwnHardware",
     "OwnValue",
     "Provider",
+    "RequestPrices",
     "age_days",
     "api_model",
     "api_models",
+    "caching_rule",
     "hosted_finetuning",
     "newest_price_day",
     "offers",
     "own_defaults",
     "own_hardware",
     "own_usd_per_gpu_hour",
+    "prices_for",
     "providers",
 ]
 

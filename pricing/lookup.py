@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pricing.api import ApiModel
+from pricing.api import PRICE_NAMES, ApiModel
 from pricing.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
 BATCH = {"processing": "batch"}
+_KEYS = {
+    "input_mtok": "input",
+    "cache_read_mtok": "cached_input",
+    "cache_write_mtok": "cache_write",
+    "output_mtok": "output",
+}
 
 
 def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, str], date]) -> ApiModel:
@@ -25,7 +31,8 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
     The package matches names by prefix and falls back from one provider to another, prices retired models, and
     answers a batch question with the standard price where it has no batch price. So: a name that ends in
     "-latest" must be a model of its own; a fallback is named in the notes; a batch price exists only where the
-    package lists one that is in force; a price that depends on the hour is the mean over the day.
+    package lists one that is in force, and a long one only where its tier starts where the standard one does; a
+    price that depends on the hour is the mean over the day.
 
     Args:
         provider: as genai-prices names it ("openai").
@@ -63,26 +70,37 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         notes.append(f"{name} read as {model.id}")
     if model.deprecated:
         notes.append("marked deprecated by genai-prices")
+    threshold = _long_input_from(model, as_of)
     standard, varies = _mean_prices(model, as_of)
     if varies:
         notes.append("mean over the day of prices that depend on the hour")
-    if standard.get("input_mtok") is None or standard.get("output_mtok") is None:
+    if standard.get("input") is None or standard.get("output") is None:
         raise InputError(
             f"API model {vendor.id}/{model.id} has no price per input and output token. Name another."
         )
-    batch = _mean_prices(model, as_of, batch=True)[0] if own and _batch_in_force(model, as_of) else {}
+    prices = dict(standard)
+    if threshold is not None:
+        prices |= _named("long_", _mean_prices(model, as_of, long=True)[0])
+        if len(_tiers(model, as_of)) > 1:
+            notes.append("a further price for still longer requests is left out")
+    batched = _batch_names(model, as_of) if own else frozenset()
+    if batched:
+        prices |= _named("batch_", _mean_prices(model, as_of, batch=True)[0], only=batched)
+        if threshold is not None and _long_input_from(model, as_of, batch=True) == threshold:
+            long_batch = _mean_prices(model, as_of, batch=True, long=True)[0]
+            prices |= _named("long_batch_", long_batch, only=batched)
+    named: dict[str, Any] = {
+        f"{prefix}{name}_usd_per_million_tokens": prices.get(prefix + name)
+        for prefix in ("", "long_")
+        for name in PRICE_NAMES
+    }
     version = genai_prices.__version__
     return ApiModel(
         provider=vendor.id,
         model=model.id,
         tier="",
-        input_usd_per_million_tokens=standard["input_mtok"],
-        cached_input_usd_per_million_tokens=standard.get("cache_read_mtok"),
-        cache_write_usd_per_million_tokens=standard.get("cache_write_mtok"),
-        output_usd_per_million_tokens=standard["output_mtok"],
-        batch_input_usd_per_million_tokens=batch.get("input_mtok"),
-        batch_output_usd_per_million_tokens=batch.get("output_mtok"),
-        long_input_from_tokens=_long_input_from(model, as_of),
+        long_input_from_tokens=threshold,
+        **named,
         context_window=model.context_window,
         available_until=ends.get((vendor.id, model.id)),
         seen=newest_evidence(as_of),
@@ -115,21 +133,29 @@ def _days_in_data() -> frozenset[date]:
     return frozenset(days)
 
 
-def _mean_prices(model: ModelInfo, as_of: date, *, batch: bool = False) -> tuple[dict[str, float], bool]:
-    """USD per million tokens by the package's key, the mean over the hours of a day, and whether they differ."""
-    hours = [_prices(model, as_of, hour, batch=batch) for hour in range(24)]
+def _named(prefix: str, prices: Mapping[str, float], *, only: Iterable[str] = PRICE_NAMES) -> dict[str, float]:
+    return {prefix + name: price for name, price in prices.items() if name in only}
+
+
+def _mean_prices(
+    model: ModelInfo, as_of: date, *, batch: bool = False, long: bool = False
+) -> tuple[dict[str, float], bool]:
+    """USD per million tokens by name, the mean over the hours of a day, and whether they differ by the hour."""
+    hours = [_prices(model, as_of, hour, batch=batch, long=long) for hour in range(24)]
     mean = {key: sum(prices[key] for prices in hours) / len(hours) for key in hours[0]}
     varies = any(prices != hours[0] for prices in hours)
     return ({key: round(price, 6) for key, price in mean.items()} if varies else hours[0]), varies
 
 
-def _prices(model: ModelInfo, as_of: date, hour: int, *, batch: bool) -> dict[str, float]:
+def _prices(model: ModelInfo, as_of: date, hour: int, *, batch: bool, long: bool) -> dict[str, float]:
+    """A price listed without tiers holds for every length."""
     prices = _at(model, as_of, hour, batch=batch)
     found: dict[str, float] = {}
-    for key in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok"):
+    for key, name in _KEYS.items():
         price: Any = getattr(prices, key)
         if price is not None:
-            found[key] = float(getattr(price, "base", price))
+            tiers = getattr(price, "tiers", None)
+            found[name] = float(tiers[0].price if long and tiers else getattr(price, "base", price))
     return found
 
 
@@ -138,14 +164,20 @@ def _at(model: ModelInfo, as_of: date, hour: int, *, batch: bool = False) -> Mod
     return model.get_prices(moment, BATCH if batch else None)
 
 
-def _batch_in_force(model: ModelInfo, as_of: date) -> bool:
+def _batch_names(model: ModelInfo, as_of: date) -> frozenset[str]:
+    """Which batch prices the package lists itself; for the others it would answer with the standard price."""
     noon = datetime.combine(as_of, time(12), tzinfo=UTC)
-    return any(
-        variant.when == BATCH and (variant.constraint is None or variant.constraint.active(noon))
-        for variant in model.price_variants or ()
-    )
+    for variant in model.price_variants or ():
+        if variant.when == BATCH and (variant.constraint is None or variant.constraint.active(noon)):
+            return frozenset(name for key, name in _KEYS.items() if getattr(variant.prices, key) is not None)
+    return frozenset()
 
 
-def _long_input_from(model: ModelInfo, as_of: date) -> int | None:
-    tiers: Any = getattr(_at(model, as_of, 12).input_mtok, "tiers", None)
-    return min(tier.start for tier in tiers) if tiers else None
+def _tiers(model: ModelInfo, as_of: date, *, batch: bool = False) -> list[Any]:
+    prices: Any = _at(model, as_of, 12, batch=batch).input_mtok
+    return list(getattr(prices, "tiers", ()))
+
+
+def _long_input_from(model: ModelInfo, as_of: date, *, batch: bool = False) -> int | None:
+    tiers = _tiers(model, as_of, batch=batch)
+    return tiers[0].start if tiers else None

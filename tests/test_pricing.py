@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import pricing
-from pricing import api, gpu, hosted, lookup, own, table
+from pricing import api, caching, gpu, hosted, lookup, own, table
 from pricing.errors import InputError, UnknownNameError
 
 TODAY = date(2026, 11, 21)
@@ -329,6 +329,150 @@ def test_an_unknown_model_names_the_closest(reference: str, closest: str) -> Non
     assert closest in caught.value.close_matches
 
 
+# Long requests
+
+
+def test_one_token_above_the_threshold_reprices_the_whole_request() -> None:
+    haiku = pricing.api_model("anthropic/claude-haiku-5-5", as_of=TODAY)
+    standard = (0.1, 0.01, 0.125, 0.5, 0.05, 0.005, 0.0625, 0.25)
+    assert pricing.prices_for(haiku, input_tokens=100_000) == standard
+    assert pricing.prices_for(haiku, input_tokens=100_001) == tuple(5 * price for price in standard)
+
+
+@pytest.mark.parametrize(
+    ("reference", "tokens", "expected"),
+    [
+        ("openai/gpt-5.6-luna", 272_001, (0.4, 0.04, 0.5, 1.8, 0.2, 0.02, 0.25, 0.9)),
+        ("google/gemini-3.1-pro-preview", 200_001, (4.0, 0.4, None, 18.0, 2.0, 0.4, None, 9.0)),
+        ("x-ai/grok-4.3", 200_000, (2.5, 0.4, None, 5.0, 2.0, 0.32, None, 4.0)),
+        ("x-ai/grok-4.7", 200_000, (4.0, 1.0, None, 12.0, None, None, None, None)),
+        ("anthropic/claude-sonnet-5-5", 900_000, (2.0, 0.1, 2.5, 10.0, 1.0, 0.05, 1.25, 5.0)),
+    ],
+)
+def test_long_prices_are_those_of_the_price_pages(
+    reference: str, tokens: int, expected: tuple[float | None, ...]
+) -> None:
+    model = pricing.api_model(reference, as_of=TODAY)
+    assert pricing.prices_for(model, input_tokens=tokens) == expected
+
+
+def test_many_requests_are_priced_at_once() -> None:
+    luna = pricing.api_model("openai/gpt-6-luna", as_of=TODAY)
+    prices = pricing.prices_for(luna, input_tokens=np.array([1e3, 272e3, 273e3]))
+    assert np.array_equal(np.asarray(prices.output_usd_per_million_tokens), [0.5, 0.5, 0.75])
+
+
+def test_an_unknown_long_price_is_not_made_up() -> None:
+    pro = lookup.look_up("openai", "gpt-5.5-pro", as_of=TODAY, ends={})
+    assert (pro.batch_input_usd_per_million_tokens, pro.long_batch_input_usd_per_million_tokens) == (15.0, None)
+    short, long = (pricing.prices_for(pro, input_tokens=tokens) for tokens in (272_000, 272_001))
+    assert (short.batch_input_usd_per_million_tokens, long.batch_input_usd_per_million_tokens) == (15.0, None)
+    mixed = pricing.prices_for(pro, input_tokens=np.array([272_000.0, 272_001.0]))
+    assert mixed.batch_input_usd_per_million_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"long_input_usd_per_million_tokens": ""}, "long_input_usd_per_million_tokens: empty, but"),
+        ({"long_input_from_tokens": ""}, "long_input_usd_per_million_tokens: a long price needs"),
+        ({"long_output_usd_per_million_tokens": "0.4"}, "0.4 is below the standard price 0.5."),
+        ({"long_cached_input_usd_per_million_tokens": "0.3"}, "0.3 is above the long price 0.2"),
+        ({"batch_cached_input_usd_per_million_tokens": "0.02"}, "0.02 is above the standard price 0.01"),
+        ({"cache_write_usd_per_million_tokens": ""}, "0.25 has no standard price beside it"),
+    ],
+)
+def test_prices_that_contradict_each_other_are_refused(edited: Edit, cells: dict[str, str], said: str) -> None:
+    line = line_of("api_models.csv", provider="openai", model="gpt-6-luna")
+    with pytest.raises(InputError) as caught:
+        api.read_api_models(edited("api_models.csv", line, cells))
+    assert f"api_models.csv row {line}, " in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_long_price_below_the_standard_one_needs_a_reason(edited: Edit) -> None:
+    line = line_of("api_models.csv", provider="openai", model="gpt-6-luna")
+    cells = {"long_output_usd_per_million_tokens": "0.4", "notes": "promotion"}
+    rows = api.read_api_models(edited("api_models.csv", line, cells))
+    assert rows[line - 2].long_output_usd_per_million_tokens == 0.4
+
+
+# Prompt caching
+
+
+@pytest.mark.parametrize(
+    ("reference", "minimum_tokens", "batch_stacks"),
+    [
+        ("anthropic/claude-haiku-5-5", 512, True),
+        ("anthropic/claude-haiku-4-5", 4096, True),
+        ("anthropic/claude-sonnet-5", 1024, True),
+        ("openai/gpt-6-luna", 1024, True),
+        ("openai/gpt-4.1-mini", 1024, False),
+        ("google/gemini-2.5-flash-lite", 2048, False),
+        ("google/gemini-3.8-flash", 4096, True),
+        ("mistral/mistral-large-4", 64, True),
+        ("aws/global.amazon.nova-2-lite-v1:0", 1024, False),
+        ("aws/global.anthropic.claude-haiku-5-5", 512, False),
+        ("deepseek/deepseek-flash", None, None),
+        ("cohere/command-a", None, None),
+    ],
+)
+def test_the_longest_prefix_says_when_a_prompt_is_cached(
+    reference: str, minimum_tokens: int | None, batch_stacks: bool | None
+) -> None:
+    model = pricing.api_model(reference, as_of=TODAY)
+    assert (model.cache_minimum_tokens, model.batch_stacks_with_caching) == (minimum_tokens, batch_stacks)
+
+
+def test_batches_that_do_not_stack_keep_the_standard_cached_price() -> None:
+    def batch_cached(reference: str) -> float | None:
+        return pricing.api_model(reference, as_of=TODAY).batch_cached_input_usd_per_million_tokens
+
+    assert batch_cached("google/gemini-2.5-flash-lite") == 0.01
+    assert batch_cached("google/gemini-3.8-flash") == 0.0375
+    assert batch_cached("openai/gpt-4.1-mini") is None
+
+
+def test_every_baseline_that_sells_cached_tokens_has_a_caching_rule() -> None:
+    for row in pricing.api_models(as_of=TODAY):
+        assert row.caching is not None, row.reference
+        if row.cache_write_usd_per_million_tokens is not None:
+            assert row.caching.write_costs_extra, row.reference
+        batch, plain = row.batch_cached_input_usd_per_million_tokens, row.cached_input_usd_per_million_tokens
+        if batch is not None and plain is not None:
+            assert row.caching.cached_in_batches
+            assert row.caching.batch_stacks == (batch < plain), row.reference
+
+
+def test_a_rule_changes_on_its_day(edited: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = line_of("prompt_caching.csv", provider="google", model_prefix="gemini-2.5")
+    new = line_of("prompt_caching.csv", provider="google", model_prefix="gemini-3.1")
+    cells = {"model_prefix": "gemini-2.5", "minimum_tokens": "8192", "seen": "2026-11-01"}
+    rules = {"google": caching.read_caching(edited("prompt_caching.csv", new, cells))[old - 2 : new - 1]}
+    monkeypatch.setattr(caching, "all_caching", lambda: rules)
+    minima = []
+    for day in (date(2026, 6, 1), date(2026, 10, 31), date(2026, 11, 1)):
+        rule = caching.caching_rule(provider="google", model="gemini-2.5-flash-lite", as_of=day)
+        assert rule is not None
+        minima.append(rule.minimum_tokens)
+    assert minima == [2048, 2048, 8192]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"minimum_tokens": "1k"}, "'1k'; allowed: a whole number of tokens"),
+        ({"batch_stacks": "maybe"}, "'maybe'; allowed: yes, no, unknown"),
+        ({"batch_stacks": "yes", "cached_in_batches": "no"}, "'yes' needs 'yes' in cached_in_batches"),
+        ({"write_costs_extra": ""}, "write_costs_extra: empty, but required"),
+    ],
+)
+def test_a_bad_caching_rule_is_refused(edited: Edit, cells: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        caching.read_caching(edited("prompt_caching.csv", 2, cells))
+    assert said in str(caught.value)
+
+
 # Own hardware
 
 
@@ -390,6 +534,7 @@ def test_loading_the_tables_imports_nothing_heavy() -> None:
         "import sys, datetime, pricing\n"
         "day = datetime.date(2026, 11, 21)\n"
         "pricing.offers(as_of=day), pricing.hosted_finetuning(as_of=day), pricing.api_models(as_of=day)\n"
+        "pricing.prices_for(pricing.api_models(as_of=day)[0], input_tokens=300_000)\n"
         "print([name for name in ('numpy', 'genai_prices', 'tomllib', 'pydantic', 'estimator', 'reports') "
         "if name in sys.modules])"
     )
