@@ -201,8 +201,11 @@ def read_own_hardware(path: Path) -> tuple[dict[str, OwnValue], tuple[OwnHardwar
             raise InputError(
                 f"{path.name}, {row.gpu}: purchase_usd must lie between low_usd and high_usd. Mend it."
             )
-        if sum(other.gpu == row.gpu for other in rows) > 1:
-            raise InputError(f"{path.name}, {row.gpu}: appears twice. Remove one.")
+        if sum((other.gpu, other.seen) == (row.gpu, row.seen) for other in rows) > 1:
+            raise InputError(
+                f"{path.name}, {row.gpu}: appears twice with one day. A new price is a new row with a new day in "
+                "'seen'; remove one of the two."
+            )
     return defaults, rows
 
 
@@ -228,6 +231,14 @@ def own_defaults() -> dict[str, OwnValue]:
     return dict(_document()[0])
 
 
-def own_hardware() -> tuple[OwnHardware, ...]:
-    """What accelerators cost to buy."""
-    return _document()[1]
+def own_hardware(*, as_of: date | None = None) -> tuple[OwnHardware, ...]:
+    """What accelerators cost to buy, one row per accelerator.
+
+    Args:
+        as_of: the newest price seen on or before that day, where there is one; None for the newest of all.
+    """
+    kept: dict[str, OwnHardware] = {}
+    for row in _document()[1]:
+        if (as_of is None or row.seen <= as_of) and (row.gpu not in kept or row.seen > kept[row.gpu].seen):
+            kept[row.gpu] = row
+    return tuple(kept.values())

@@ -229,6 +229,24 @@ def test_brackets_cover_a_model_by_size_and_names_by_name() -> None:
     assert "tinker" in {row.provider for row in named}
 
 
+def test_a_new_training_price_is_a_new_row() -> None:
+    def price(model: str, as_of: date) -> tuple[float | None, float | None]:
+        (row,) = (
+            row
+            for row in pricing.hosted_finetuning(as_of=as_of, include_ended=True)
+            if (row.provider, row.model, row.method, row.objective) == (*model.split("/"), "lora", "sft")
+        )
+        return row.train_usd_per_million_tokens, row.hosting_usd_per_hour
+
+    assert price("fireworks/up to 16B", date(2026, 10, 7)) == (0.5, 7.0)
+    assert price("fireworks/up to 16B", date(2026, 10, 8)) == (0.5, 8.0)
+    assert price("together/up to 16B", date(2026, 7, 30)) == (0.48, 3.99)
+    assert price("together/up to 16B", TODAY) == (0.48, 5.49)
+    assert price("together/Qwen3.5-9B", TODAY) == (0.34, 5.49)
+    assert price("tinker/Qwen3.5-4B", date(2026, 9, 9)) == (0.67, 0.0)
+    assert price("tinker/Qwen3.5-4B", TODAY) == (0.737, 0.0)
+
+
 def test_brackets_of_one_service_do_not_overlap() -> None:
     brackets = defaultdict(list)
     for row in pricing.hosted_finetuning(as_of=TODAY):
@@ -515,11 +533,22 @@ def test_own_hardware_is_an_offer_too() -> None:
     assert offer.on_demand_usd_per_gpu_hour == card.usd_per_gpu_hour(years=3.0)
 
 
+def test_own_hardware_is_priced_by_the_day() -> None:
+    def pro_6000(as_of: date | None) -> list[float]:
+        return [row.purchase_usd for row in pricing.own_hardware(as_of=as_of) if row.gpu == "rtx-pro-6000"]
+
+    days = (None, date(2026, 8, 1), date(2026, 7, 31), date(2025, 12, 30))
+    assert [pro_6000(day) for day in days] == [[16000.0], [16000.0], [8500.0], []]
+
+
 def test_a_bad_own_hardware_row_is_refused(tmp_path: Path) -> None:
     copy = tmp_path / "own_hardware.toml"
     text = own.OWN_HARDWARE.read_text(encoding="utf-8")
     copy.write_text(text.replace("low_usd = 500.0", "low_usd = 5000.0"), encoding="utf-8")
     with pytest.raises(InputError, match="rtx-3090: purchase_usd must lie between"):
+        own.read_own_hardware(copy)
+    copy.write_text(text.replace("seen = 2026-08-01", "seen = 2025-12-31"), encoding="utf-8")
+    with pytest.raises(InputError, match="rtx-pro-6000: appears twice with one day"):
         own.read_own_hardware(copy)
     copy.write_text(text.replace("power_watt = 350.0", 'power_watt = "350"', 1), encoding="utf-8")
     with pytest.raises(InputError, match=r"number 1, power_watt: '350' is not a float"):
