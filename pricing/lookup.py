@@ -89,6 +89,9 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         if threshold is not None and _long_input_from(model, as_of, batch=True) == threshold:
             long_batch = _mean_prices(model, as_of, batch=True, long=True)[0]
             prices |= _named("long_batch_", long_batch, only=batched)
+    announced = _announced(model, as_of, standard)
+    if announced:
+        notes.append(announced)
     named: dict[str, Any] = {
         f"{prefix}{name}_usd_per_million_tokens": prices.get(prefix + name)
         for prefix in ("", "long_")
@@ -131,6 +134,17 @@ def _days_in_data() -> frozenset[date]:
         except ValueError:
             continue
     return frozenset(days)
+
+
+def _announced(model: ModelInfo, as_of: date, standard: Mapping[str, float]) -> str:
+    """The next change of the standard prices that the package knows of, in words; empty where there is none."""
+    listed: Any = model.prices if isinstance(model.prices, list) else ()
+    starts = {getattr(entry.constraint, "start_date", None) for entry in listed}
+    for day in sorted(start for start in starts if start is not None and start > as_of):
+        then = _mean_prices(model, day)[0]
+        if then != standard:
+            return f"from {day.isoformat()} {then['input']:g} USD for input and {then['output']:g} for output"
+    return ""
 
 
 def _named(prefix: str, prices: Mapping[str, float], *, only: Iterable[str] = PRICE_NAMES) -> dict[str, float]:

@@ -320,6 +320,15 @@ def test_a_price_by_the_hour_is_the_mean_of_the_day() -> None:
     assert "depend on the hour" in flash.notes
 
 
+def test_an_announced_price_is_in_the_notes_until_it_holds() -> None:
+    def argon(as_of: date) -> tuple[float, str]:
+        row = lookup.look_up("google", "gemini-4-argon", as_of=as_of, ends={})
+        return row.input_usd_per_million_tokens, row.notes
+
+    assert argon(date(2026, 11, 30)) == (2.0, "from 2026-12-01 4 USD for input and 20 for output")
+    assert argon(date(2026, 12, 1)) == (4.0, "")
+
+
 def test_an_alias_with_an_old_price_is_refused() -> None:
     with pytest.raises(InputError, match=r"takes the alias for mistral-large, .*mistral-large-4"):
         pricing.api_model("mistral/mistral-large-latest", as_of=TODAY)
