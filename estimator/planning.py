@@ -11,11 +11,8 @@ from estimator.advice import Facts, advice
 from estimator.errors import NothingFitsError
 from estimator.limits import check_licence, check_positions, methods_ruled_out, not_considered, nothing_fits
 from estimator.models import ResolvedModel, resolve_model
+from estimator.money.api_arms import SPLIT, STYLES, api_arms, baselines, call_input_tokens
 from estimator.money.arms import (
-    SPLIT,
-    STYLES,
-    api_arms,
-    baselines,
     ready_made_arm,
     self_hosted_arm,
     served_otherwise,
@@ -196,10 +193,9 @@ def _tuned_input_tokens(values: Mapping[str, float]) -> float:
     return values["input_tokens"] * (1 - values["static_input_fraction"] * values["prompt_saving_fraction"])
 
 
-def request_tokens(values: Mapping[str, float], *, style: str) -> float:
-    """Input and output of one request in this prompting style."""
-    more = {"few-shot": values["few_shot_tokens"], "retrieval": values["context_tokens"]}
-    return values["input_tokens"] + values["output_tokens"] + more.get(style, 0.0)
+def _call_tokens(values: Mapping[str, float], *, style: str) -> float:
+    """Input and output of one call in this prompting style."""
+    return call_input_tokens(values, style=style) + values["output_tokens"]
 
 
 def _specs(
@@ -257,12 +253,12 @@ def _specs(
     for place, row in enumerate(baselines(scenario=scenario, horizon_end=horizon_end)):
         styles = STYLES if place else (*STYLES, SPLIT)
         window = row.context_window or math.inf
-        held = [style for style in styles if request_tokens(scenario.assumptions, style=style) <= window]
-        specs += api_arms(model=row, as_of=scenario.as_of, horizon_end=horizon_end, styles=held)
+        held = [style for style in styles if _call_tokens(scenario.assumptions, style=style) <= window]
+        specs += api_arms(model=row, scenario=scenario, horizon_end=horizon_end, styles=held)
         ruled_out += [
             RuledOut(
                 what=f"{row.reference}, {style}",
-                reason=f"a request of {request_tokens(scenario.assumptions, style=style):,.0f} tokens exceeds its"
+                reason=f"a request of {_call_tokens(scenario.assumptions, style=style):,.0f} tokens exceeds its"
                 f" {window:,.0f}",
             )
             for style in styles

@@ -219,7 +219,10 @@ def api(reference: str, style: str, *, input_price: float, output_price: float) 
             own("cached_input_price", input_price / 10, unit),
             own("cache_write_price", input_price, unit),
             own("output_price", output_price, unit),
-            own("batch_price_ratio", 0.5, "ratio"),
+            own("batch_input_price", input_price / 2, unit),
+            own("batch_cached_input_price", input_price / 2, unit),
+            own("batch_cache_write_price", input_price / 2, unit),
+            own("batch_output_price", output_price / 2, unit),
         ),
     )
 
@@ -235,11 +238,11 @@ def hosted(provider: str, label: str, *, train_price: float = 3.0) -> ArmSpec:
         parameters=(
             own("train_price", train_price, unit),
             own("train_minimum_usd", 4.0, "USD"),
-            own("input_price", 0.2, unit),
-            own("cached_input_price", 0.1, unit),
-            own("cache_write_price", 0.2, unit),
-            own("output_price", 0.2, unit),
-            own("batch_price_ratio", 1.0, "ratio"),
+            *(
+                own(f"{kind}{name}_price", price, unit)
+                for kind in ("", "batch_")
+                for name, price in (("input", 0.2), ("cached_input", 0.1), ("cache_write", 0.2), ("output", 0.2))
+            ),
             own("hosting_usd_per_hour", 0.0, "USD/hour"),
         ),
     )

@@ -35,7 +35,10 @@ PRICES = {
     "cached_input_price": 0.2,
     "cache_write_price": 2.5,
     "output_price": 10.0,
-    "batch_price_ratio": 0.5,
+    "batch_input_price": 1.0,
+    "batch_cached_input_price": 0.1,
+    "batch_cache_write_price": 1.25,
+    "batch_output_price": 5.0,
 }
 
 
@@ -243,3 +246,14 @@ def test_a_model_that_stops_answering_is_left_once_in_the_month_of_its_end(after
     moves = np.asarray(costs.forced_move({"month": months, "retired_after_months": after}))
     assert moves.sum() == 1.0
     assert moves[month - 1] == 1.0
+
+
+def test_requests_that_may_wait_are_billed_at_batch_prices_cached_tokens_too() -> None:
+    values = {**shipped().setting({**FIXED, "api_batch_fraction": 0.5}), "month": 1.0, "requests_in_month": 1e6}
+    values |= {"api_moves_in_month": 0.0, "api_price_factor": 1.0, "log_months_kept": 1.0, **PRICES}
+    by_name = {line.name: line for line in few_shot(values)}
+    assert by_name["input tokens"].unit_price_usd == 1.5
+    assert by_name["input tokens read from the prompt cache"].quantity == pytest.approx(1200.0)
+    assert by_name["input tokens read from the prompt cache"].unit_price_usd == pytest.approx(0.15)
+    assert by_name["input tokens written to the prompt cache"].unit_price_usd == pytest.approx(1.875)
+    assert by_name["output tokens"].unit_price_usd == 7.5

@@ -19,7 +19,7 @@ from estimator.result import GROUPS, Plan
 from estimator.scenario import workload
 from estimator.search.market import billed_gpus, market
 from estimator.search.training import search
-from pricing import newest_price_day
+from pricing import api_model, newest_price_day
 from tests.test_money import FIXED, PRICES, arm, few_shot
 
 DAY = date(2026, 11, 9)
@@ -287,7 +287,10 @@ def test_break_even_agrees_with_a_worked_example_of_the_same_formulas() -> None:
         "cached_input_price": 0.25,
         "cache_write_price": 2.0,
         "output_price": 12.0,
-        "batch_price_ratio": 1.0,
+        "batch_input_price": 2.0,
+        "batch_cached_input_price": 0.25,
+        "batch_cache_write_price": 2.0,
+        "batch_output_price": 12.0,
     }
     tuned = arm(costs.self_hosted_lines, trained)
     prompted = arm(lambda x: costs.api_lines(x, style="zero-shot"), api)
@@ -334,6 +337,23 @@ def test_spot_prices_widen_the_range_of_gpu_prices_unless_it_is_set() -> None:
     assert np.log(wide.high) ** 2 == pytest.approx(np.log(plain.high) ** 2 + np.log(1.6) ** 2)
     mine = shipped().setting({"gpu_price_ratio": 1.2})
     assert with_spot_prices(mine) is mine
+
+
+def test_an_api_arm_takes_the_tier_of_its_length_and_the_minimum_of_its_provider() -> None:
+    def priced(style: str, **settings: float) -> dict[str, float]:
+        asked = scenario(assumptions=shipped().setting(settings), baselines=("openai/gpt-5.6-sol",))
+        arms = {one.id: one for one in plan(asked).arms}
+        return {row.name: row.base for row in arms[f"api:openai/gpt-5.6-sol:{style}"].parameters}
+
+    model = api_model("openai/gpt-5.6-sol", as_of=DAY)
+    assert model.long_input_from_tokens == 272_000
+    long = priced("retrieval", context_tokens=300_000.0)
+    assert long["input_price"] == model.long_input_usd_per_million_tokens
+    assert long["output_price"] == model.long_output_usd_per_million_tokens
+    short = priced("zero-shot", context_tokens=300_000.0)
+    assert short["input_price"] == model.input_usd_per_million_tokens
+    assert short["cache_minimum_tokens"] == model.cache_minimum_tokens == 1024
+    assert "cache_minimum_tokens" not in priced("zero-shot", cache_minimum_tokens=64.0)
 
 
 def test_a_judge_sets_the_price_of_a_judged_request() -> None:

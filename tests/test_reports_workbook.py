@@ -136,7 +136,7 @@ def test_inputs_are_coloured_and_nothing_else_is(formulas: Any) -> None:
 def test_arms_that_share_a_price_follow_one_cell(plan: Plan) -> None:
     twins = names_of(plan).twins
     assert twins["api:openai/gpt-5-mini:few-shot", "input_price"] == "api:openai/gpt-5-mini:zero-shot"
-    assert ("api:anthropic/claude-opus-5:retrieval", "batch_price_ratio") not in twins
+    assert ("api:anthropic/claude-opus-5:retrieval", "batch_input_price") not in twins
     assert twins["self:full", "serving_usd_per_gpu_hour"] in ("ready-made", "self:lora")
     assert ("self:full", "train_usd_per_gpu_hour") not in twins
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from typing import get_args
 
@@ -12,22 +10,15 @@ from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.ownership import ArmSpec
-from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import GB
 from estimator.parameters import total_parameters
 from estimator.result import ServingOption, TrainingOption
 from estimator.risk import model_error
 from estimator.run import DTYPE_BYTES
-from estimator.scenario import Retraining, Scenario, Workload
+from estimator.scenario import Retraining, Workload
 from estimator.search.replicas import ServingChoice
-from pricing import ApiModel, api_model, api_models
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-STYLES = ("zero-shot", "few-shot", "retrieval")
-SPLIT = "split"
-STYLE_LABELS = {SPLIT: "smaller calls"}
-"""Words for a style where its name alone says too little."""
-BASELINE_TIERS = ("nano", "mid", "frontier")
 STORED_BYTES_PER_PARAMETER = DTYPE_BYTES["bf16"]
 
 
@@ -260,98 +251,4 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             source="parameters x 2 bytes",
             checked=seen,
         ),
-    )
-
-
-# API models
-
-
-def baselines(*, scenario: Scenario, horizon_end: date) -> tuple[ApiModel, ...]:
-    """The API models to compare with: those named, else of each tier the one with the median price.
-
-    Ranked is the price of a zero-shot request of this scenario without discounts, among the models of the
-    snapshot that answer to the end of the horizon.
-    """
-    if scenario.baselines:
-        return tuple(api_model(reference, as_of=scenario.as_of) for reference in scenario.baselines)
-    rows = api_models(as_of=scenario.as_of)
-    values = scenario.assumptions
-
-    def request_price(row: ApiModel) -> tuple[float, str]:
-        usd = (
-            row.input_usd_per_million_tokens * values["input_tokens"]
-            + row.output_usd_per_million_tokens * values["output_tokens"]
-        )
-        return usd, row.reference
-
-    found = []
-    for tier in BASELINE_TIERS:
-        lasting = (row for row in rows if row.available_until is None or row.available_until >= horizon_end)
-        ranked = sorted((row for row in lasting if row.tier == tier), key=request_price)
-        if ranked:
-            found.append(ranked[(len(ranked) - 1) // 2])
-    return tuple(found)
-
-
-def _retirement(model: ApiModel, last_day: date, as_of: date) -> Assumption:
-    months = (last_day - as_of).days / DAYS_PER_MONTH
-    return own(
-        "retired_after_months",
-        "months until the model stops answering",
-        months,
-        "month",
-        status=status_of(model.status),
-        source=f"announced end of {model.reference}: {last_day.isoformat()}",
-        checked=model.seen.isoformat(),
-    )
-
-
-def api_arms(*, model: ApiModel, as_of: date, horizon_end: date, styles: Sequence[str]) -> tuple[ArmSpec, ...]:
-    """One arm per prompting style."""
-    notes = []
-    parameters = _token_prices(model)
-    retired = model.available_until is not None and model.available_until < horizon_end
-    if model.available_until is not None and retired:
-        notes.append(
-            f"{model.reference} stops answering after {model.available_until.isoformat()}, inside the horizon:"
-            " a move to another model is certain, and counted."
-        )
-        parameters += (_retirement(model, model.available_until, as_of),)
-    if model.long_input_from_tokens:
-        notes.append(f"Requests above {model.long_input_from_tokens:,} input tokens cost more than shown.")
-    return tuple(
-        ArmSpec(
-            id=f"api:{model.reference}:{style}",
-            label=f"{model.reference}, {STYLE_LABELS.get(style, style)}",
-            kind="api",
-            style=style,
-            lines=partial(costs.api_lines, style=style, retired=bool(retired)),
-            parameters=parameters,
-            notes=tuple(notes),
-        )
-        for style in styles
-    )
-
-
-def _token_prices(row: ApiModel) -> tuple[Assumption, ...]:
-    plain = row.input_usd_per_million_tokens
-    cached = row.cached_input_usd_per_million_tokens
-    write = row.cache_write_usd_per_million_tokens
-    batch_in = row.batch_input_usd_per_million_tokens
-    batch_out = row.batch_output_usd_per_million_tokens
-    total = plain + row.output_usd_per_million_tokens
-    ratio = (batch_in + batch_out) / total if batch_in is not None and batch_out is not None else 1.0
-    unit = "USD/million tokens"
-    prices = (
-        ("input_price", "input tokens", plain, unit),
-        ("cached_input_price", "input tokens read from the cache", plain if cached is None else cached, unit),
-        ("cache_write_price", "input tokens written to the cache", plain if write is None else write, unit),
-        ("output_price", "output tokens", row.output_usd_per_million_tokens, unit),
-        ("batch_price_ratio", "batch price over standard price", ratio, "ratio"),
-    )
-    return tuple(
-        own(
-            name, label, value, unit, status=status_of(row.status), source=row.source, checked=row.seen.isoformat()
-        )
-        for name, label, value, unit in prices
     )

@@ -16,38 +16,23 @@ def api_request_lines(
 
     A static prompt is cached where it reaches the provider's smallest cacheable length: a share of its tokens is
     read from the cache, the rest is written to it at the write price. Retries multiply all; the share of
-    requests that may wait gets the batch discount, which is taken not to stack with caching.
+    requests that may wait is billed at the prices of batches.
     """
     cacheable = 1 - less(static_tokens, x["cache_minimum_tokens"])
-    static_tokens = static_tokens * calls
-    hit = x["cache_hit_fraction"] * cacheable * (1 - x["api_batch_fraction"])
-    write = cacheable * (1 - x["cache_hit_fraction"]) * (1 - x["api_batch_fraction"])
-    calls = x["requests_in_month"] * x["retry_ratio"] / TOKENS_PER_MILLION
-    discount = (1 - x["api_batch_fraction"] * (1 - x["batch_price_ratio"])) * price_factor
-    plain = dynamic_tokens + static_tokens * (1 - hit - write)
+    static = static_tokens * calls
+    hit = x["cache_hit_fraction"] * cacheable
+    millions = x["requests_in_month"] * x["retry_ratio"] / TOKENS_PER_MILLION
+    batched = x["api_batch_fraction"]
+
+    def line(name: str, tokens: Value, price: str) -> Line:
+        usd = x[price] * (1 - batched) + x[f"batch_{price}"] * batched
+        return monthly("serving", name, "million tokens", millions * tokens, usd * price_factor)
+
     return [
-        monthly("serving", "input tokens", "million tokens", calls * plain, x["input_price"] * discount),
-        monthly(
-            "serving",
-            "input tokens written to the prompt cache",
-            "million tokens",
-            calls * static_tokens * write,
-            x["cache_write_price"] * price_factor,
-        ),
-        monthly(
-            "serving",
-            "input tokens read from the prompt cache",
-            "million tokens",
-            calls * static_tokens * hit,
-            x["cached_input_price"] * price_factor,
-        ),
-        monthly(
-            "serving",
-            "output tokens",
-            "million tokens",
-            calls * x["output_tokens"],
-            x["output_price"] * discount,
-        ),
+        line("input tokens", dynamic_tokens + static * (1 - cacheable), "input_price"),
+        line("input tokens written to the prompt cache", static * (cacheable - hit), "cache_write_price"),
+        line("input tokens read from the prompt cache", static * hit, "cached_input_price"),
+        line("output tokens", x["output_tokens"], "output_price"),
     ]
 
 

@@ -112,24 +112,26 @@ def _prices(row: HostedOffer, named: Mapping[str, tuple[str, float, str]]) -> tu
 
 
 def per_token_prices(row: HostedOffer) -> tuple[Assumption, ...]:
-    """Prices of training tokens, of the tuned model's tokens, and the hosting fee."""
+    """Prices of training tokens, of the tuned model's tokens (no service lists batches of them), and hosting."""
     plain = row.serve_input_usd_per_million_tokens or 0.0
     cached = row.serve_cached_input_usd_per_million_tokens
     unit = "USD/million tokens"
+    tokens = {
+        "input_price": ("input tokens", plain),
+        "cached_input_price": ("input tokens read from the cache", plain if cached is None else cached),
+        "cache_write_price": ("input tokens written to the cache", plain),
+        "output_price": ("output tokens", row.serve_output_usd_per_million_tokens or 0.0),
+    }
     return _prices(
         row,
         {
             "train_price": ("training tokens", row.train_usd_per_million_tokens or 0.0, unit),
             "train_minimum_usd": ("least charge of a job", row.minimum_usd or 0.0, "USD"),
-            "input_price": ("input tokens", plain, unit),
-            "cached_input_price": (
-                "input tokens read from the cache",
-                plain if cached is None else cached,
-                unit,
-            ),
-            "cache_write_price": ("input tokens written to the cache", plain, unit),
-            "output_price": ("output tokens", row.serve_output_usd_per_million_tokens or 0.0, unit),
-            "batch_price_ratio": ("batch price over standard price", 1.0, "ratio"),
+            **{
+                f"{kind}{name}": (label, usd, unit)
+                for kind in ("", "batch_")
+                for name, (label, usd) in tokens.items()
+            },
             "hosting_usd_per_hour": ("hosting fee", row.hosting_usd_per_hour or 0.0, "USD/hour"),
         },
     )

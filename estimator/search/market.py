@@ -102,7 +102,7 @@ def market(*, scenario: Scenario) -> Market:
     """
     every = offers(as_of=scenario.as_of)
     if OWN in scenario.providers:
-        every += tuple(card.offer() for card in own_hardware() if card.seen <= scenario.as_of)
+        every += tuple(card.offer() for card in own_hardware(as_of=scenario.as_of))
     _check_names(scenario, every)
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
     vendors = STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)

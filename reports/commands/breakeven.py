@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from estimator.errors import InputError
-from estimator.money.arms import baselines
+from estimator.money.api_arms import baselines
 from estimator.money.varied import Crossing, crossings, plan_or_none, tuned_arm
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.planning import plan
