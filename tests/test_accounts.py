@@ -1,4 +1,4 @@
-"""Published accounts of fine-tuning against API use, rebuilt as scenario files: their figure, ours, why they differ."""
+"""Published accounts of fine-tuning against API use, rebuilt: their figure, ours, and why they differ."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ FIGURES = (
 def test_a_published_figure_is_met_within_its_tolerance(figure: Figure) -> None:
     ours = figure.ours(rebuilt(figure.account))
     assert figure.source_usd / figure.factor <= ours <= figure.source_usd * figure.factor, (
-        f"source {figure.source_usd:,.2f} USD, ours {ours:,.2f}; they may differ by {figure.factor:g}: {figure.why}"
+        f"source {figure.source_usd:,.2f} USD, ours {ours:,.2f}, allowed factor {figure.factor:g}: {figure.why}"
     )
 
 
