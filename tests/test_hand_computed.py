@@ -11,6 +11,7 @@ from estimator.assumptions import shipped
 from estimator.money import costs
 from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import base_lines, month_column, totals, with_series
+from estimator.money.series import SERIES
 from tests.test_money import arm
 
 PLAN = {
@@ -72,6 +73,8 @@ PLAN = {
     "storage_write_bytes_per_s": 5e8,
     "checkpoints_per_epoch": 2.0,
     "evaluation_forward_fraction": 0.3,
+    "spot_interruptions_per_hour": 0.0,
+    "most_lost_fraction": 0.9,
     "gpu_price_ratio": 1.0,
     "gpu_price_change_fraction_per_year": 0.0,
     # 73,000 a month are 1 / 36 a second, at the peak 1 / 12; a replica bears 0.05 x 0.8 x 0.75 = 0.03: three.
@@ -200,6 +203,7 @@ def test_every_line_is_what_a_hand_computes(
     spec = arm(written, prices)
     found: dict[str, float] = {}
     for line in base_lines(spec=spec, values=values):
+        assert {*line.parameters} <= {*PLAN, *prices, *SERIES, "month"}, "a default would decide a part of it"
         found[line.name] = found.get(line.name, 0.0) + line.total_usd
     assert found == pytest.approx(expected, abs=0.005)
     assert sum(expected.values()) == pytest.approx(total, abs=0.001)

@@ -10,7 +10,7 @@ from estimator import Scenario, plan
 from estimator.assumptions import shipped
 from estimator.errors import InputError, NothingFitsError
 from estimator.models import resolve_model
-from estimator.money import costs, lines
+from estimator.money import lines
 from estimator.money.breakeven import Volumes
 from estimator.money.comparison import payback_month
 from estimator.money.derived import with_judge, with_quality_floor, with_spot_prices, with_teacher
@@ -250,56 +250,6 @@ def test_contingency_raises_every_arm_alike() -> None:
         for share in (0.0, 0.1)
     )
     assert careful == pytest.approx(1.1 * plain)
-
-
-def test_break_even_agrees_with_a_worked_example_of_the_same_formulas() -> None:
-    # An 8B model on one H100 a replica (24 requests a second after derates) at $2.95, 1,500 static + 400 dynamic
-    # tokens in and 200 out, against an API at $2 / $12 a million with 60 % of the static tokens cached at an
-    # eighth: worked out apart, 3.0 million requests a month; without caching 2.3 million.
-    fixed = {
-        "input_tokens": 1900.0,
-        "static_input_fraction": 1500 / 1900,
-        "output_tokens": 200.0,
-        "serving_build_hours": 0.0,
-        "monitoring_fraction": 0.0,
-        "api_migrations_per_year": 1.0,
-    }
-    trained = {
-        "processed_per_useful_token": 1.0,
-        "loaded_bytes": 16e9,
-        "checkpoint_bytes": 1e8,
-        "train_spot_machines": 0.0,
-        "train_tokens_per_s_per_gpu": 5000.0,
-        "speed_ratio": 1.0,
-        "train_gpus": 1.0,
-        "train_gpus_billed": 1.0,
-        "train_usd_per_gpu_hour": 2.95,
-        "requests_per_s_per_replica": 24 / 0.85 / 0.8,
-        "serving_speed_ratio": 1.0,
-        "serving_gpus_per_replica": 1.0,
-        "serving_gpus_per_instance": 1.0,
-        "serving_usd_per_gpu_hour": 2.95,
-        "stored_gb_per_version": 16.0,
-        "moved_gb_per_release": 0.0,
-    }
-    api = {
-        "input_price": 2.0,
-        "cached_input_price": 0.25,
-        "cache_write_price": 2.0,
-        "output_price": 12.0,
-        "batch_input_price": 2.0,
-        "batch_cached_input_price": 0.25,
-        "batch_cache_write_price": 2.0,
-        "batch_output_price": 12.0,
-    }
-    tuned = arm(costs.self_hosted_lines, trained)
-    prompted = arm(lambda x: costs.api_lines(x, style="zero-shot"), api)
-    for hit, expected in ((0.6, 3.0e6), (0.0, 2.3e6)):
-        values = shipped().setting({**fixed, "cache_hit_fraction": hit})
-        volumes = Volumes(rows=values.rows, seed=0)
-        got = volumes.break_even(tuned=volumes.curve([tuned]), rival=volumes.curve([prompted]))
-        assert got.lowest_per_day is not None
-        assert got.lowest_per_day * 730 / 24 == pytest.approx(expected, rel=0.12)
 
 
 def test_without_apis_nothing_leaves_the_house() -> None:
