@@ -16,6 +16,17 @@ Purchase = Literal["on-demand", "spot"]
 Task = Literal["", "classification", "generation", "complex"]
 Goal = Literal["form", "facts"]
 Retraining = Literal["scratch", "incremental"]
+Circumstance = Literal[
+    "prompt-tuned",
+    "unaudited-data",
+    "proprietary-language",
+    "unproven-model",
+    "ready-made-model",
+    "many-tasks",
+    "sensitive-decisions",
+    "regulated",
+    "no-experts",
+]
 
 WORKLOAD_FLAGS = (
     "rows",
@@ -60,6 +71,10 @@ class Scenario:
         commercial: the model's licence must allow commercial use.
         task, classes: what the rows teach, for the verdict on how many are enough.
         goal: form (style, format, a narrow task) or facts (knowledge that the model lacks).
+        given: what else is true of the case, for the advice: the prompt has been tuned and measured; the rows are
+            scraped or were never checked; the model hardly knows the language; the base model is unproven for the
+            task; a published fine-tune does the task; several tasks are to be tuned; answers decide on hiring,
+            credit or health; rules or contracts restrict where data goes; nobody in the team has tuned a model.
         data_changes_every_days: how often the facts in question change; None for not said.
         retraining: from scratch on the grown set, or incremental on new rows with replayed old ones.
         quality_value_usd_per_month: what the whole of the quality is worth; sets the retrain interval unless the
@@ -98,6 +113,7 @@ class Scenario:
     task: Task = ""
     classes: int | None = None
     goal: Goal = "form"
+    given: tuple[Circumstance, ...] = ()
     data_changes_every_days: float | None = None
     retraining: Retraining = "scratch"
     quality_value_usd_per_month: float | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 from estimator.assumptions import Assumptions, shipped
 from estimator.errors import InputError, UnknownNameError
 from estimator.money.derived import with_judge, with_quality_floor, with_teacher
 from estimator.run import choice, lora_roles
-from estimator.scenario import Scenario
+from estimator.scenario import Circumstance, Scenario
 from pricing import newest_price_day
 
 MAX_GPUS = 65_536
@@ -22,6 +22,7 @@ MIN_DRAWS, MAX_DRAWS = 16, 1_000_000
 TASKS = ("classification", "generation", "complex")
 GOALS = ("form", "facts")
 RETRAININGS = ("scratch", "incremental")
+CIRCUMSTANCES = get_args(Circumstance)
 
 WORKLOAD = {
     "rows": "rows",
@@ -183,6 +184,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         goal=_one_of(given["goal"], GOALS, flag="--goal"),  # type: ignore[arg-type]
         retraining=_one_of(given["retraining"], RETRAININGS, flag="--retraining"),  # type: ignore[arg-type]
         quality_value_usd_per_month=positive(given["quality_value"], flag="--quality-value"),
+        given=tuple(_one_of(name, CIRCUMSTANCES, flag="--given") for name in dict.fromkeys(given["given"])),  # type: ignore[misc]
         data_changes_every_days=positive(given["data_changes_every"], flag="--data-changes-every"),
         as_of=as_of,
         seed=given["seed"],

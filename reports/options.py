@@ -218,6 +218,14 @@ def plan_flags() -> Sequence[click.Parameter]:
         ),
         Flag("--classes", type=int, panel=LIMITS, help="Classes of a classification task.", example="10"),
         Flag("--goal", default="form", panel=LIMITS, help="form or facts: what the rows teach. [form]"),
+        several(
+            "--given",
+            panel=LIMITS,
+            help="What is true of your case, for the advice; repeatable: prompt-tuned, unaudited-data,"
+            " proprietary-language, unproven-model, ready-made-model, many-tasks, sensitive-decisions, regulated,"
+            " no-experts.",
+            example='["regulated", "many-tasks"]',
+        ),
         Flag(
             "--data-changes-every",
             type=float,

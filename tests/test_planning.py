@@ -10,7 +10,7 @@ from estimator import Scenario, plan
 from estimator.assumptions import shipped
 from estimator.errors import InputError, NothingFitsError
 from estimator.models import resolve_model
-from estimator.money import lines
+from estimator.money import costs, lines
 from estimator.money.breakeven import Volumes
 from estimator.money.comparison import payback_month
 from estimator.money.derived import with_judge, with_quality_floor, with_spot_prices, with_teacher
