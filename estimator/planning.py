@@ -11,7 +11,7 @@ from estimator.advice import Facts, advice
 from estimator.errors import NothingFitsError
 from estimator.limits import check_licence, check_positions, methods_ruled_out, not_considered, nothing_fits
 from estimator.models import ResolvedModel, resolve_model
-from estimator.money.api_arms import SPLIT, STYLES, api_arms, baselines, call_input_tokens
+from estimator.money.api_arms import RETRIEVAL, SPLIT, STYLES, api_arms, baselines, call_input_tokens
 from estimator.money.arms import (
     ready_made_arm,
     self_hosted_arm,
@@ -35,6 +35,9 @@ from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.search.training import SearchResult, search
 from estimator.verdict import verdict
 from estimator.version import VERSION
+
+TUNING_KINDS = ("self-hosted", "hosted")
+"""Kinds of arms in which a model is tuned."""
 
 COUNTED_STYLES = ("tuned", "tuned, scale-to-zero")
 """Ways of tuning whose cost counts for the break-even."""
@@ -90,7 +93,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     by_id = {arm.id: arm for arm in owned.arms}
     rival = cheapest_of([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
     winner = cheapest_of(owned.arms)
-    tuned = winner if winner and winner.style.startswith("tuned") else None
+    tuned = winner if winner and winner.kind in TUNING_KINDS else None
     tuned = tuned or cheapest_of([arm for arm in owned.arms if arm.style == "tuned"])
     crossings = _break_evens(scenario, owned, tuned, replica_types, model)
     drivers: tuple[Sensitivity, ...] = ()
@@ -103,9 +106,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         )
     assert winner is not None
     against = next((one for one in crossings if rival and one.rival == rival.id), None)
-    tuning_probability = sum(
-        arm.probability_cheapest for arm in owned.arms if arm.kind in ("self-hosted", "hosted")
-    )
+    tuning_probability = sum(arm.probability_cheapest for arm in owned.arms if arm.kind in TUNING_KINDS)
     summary = model_summary(model)
     facts = Facts(
         scenario=scenario,
@@ -232,7 +233,11 @@ def _specs(
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
         reason = f"no card, alone or eight together, holds the model{within}"
         ruled_out.append(RuledOut(what="self-hosted serving", reason=reason))
-    if ready_choices:
+    knows_facts = scenario.goal != "facts"
+    if not knows_facts:
+        what = "prompting without retrieval, and the open model as it is"
+        ruled_out.append(RuledOut(what=what, reason="--goal facts: the model does not know them"))
+    if ready_choices and knows_facts:
         specs.append(ready_made_arm(choice=ready_choices[0], architecture=model.architecture))
     if scenario.no_api:
         reason = "--no-api: nothing may leave for a vendor's model or service"
@@ -251,7 +256,7 @@ def _specs(
         ruled_out.append(RuledOut(what="hosted fine-tuning of this model", reason=reason))
     specs += hosted
     for place, row in enumerate(baselines(scenario=scenario, horizon_end=horizon_end)):
-        styles = STYLES if place else (*STYLES, SPLIT)
+        styles = (STYLES if place else (*STYLES, SPLIT)) if knows_facts else (RETRIEVAL,)
         window = row.context_window or math.inf
         held = [style for style in styles if _call_tokens(scenario.assumptions, style=style) <= window]
         specs += api_arms(model=row, scenario=scenario, horizon_end=horizon_end, styles=held)

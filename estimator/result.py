@@ -250,12 +250,18 @@ class Sensitivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """One rule that fired: what to do, why, and what would change it."""
+    """One rule that fired: what to do, why, what would change it, and the factor of the source articles."""
 
     rule: str
     text: str
     because: str
+    changes: str
     factor: str
+
+    @property
+    def whole(self) -> str:
+        """All of it as people read it."""
+        return f"{self.text} {self.because} This changes if {self.changes}."
 
 
 @dataclass(frozen=True, kw_only=True)

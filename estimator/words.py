@@ -33,3 +33,12 @@ def count(number: float) -> str:
             return f"{number / size:.3g} {name}"
     rounded = float(f"{number:.3g}")
     return f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:g}"
+
+
+def every(days: float) -> str:
+    """How often something happens, for people.
+
+    >>> every(1.0), every(7.0)
+    ('every day', 'every 7 days')
+    """
+    return "every day" if days == 1 else f"every {days:g} days"

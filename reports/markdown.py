@@ -28,7 +28,7 @@ def plan_markdown(plan: Plan) -> str:
         f"{escaped(findings.training(plan))}.",
         _runs(plan),
         *_doubt(plan),
-        _bullets([f"{advice.text} {advice.because}" for advice in plan.advice], title="### Next steps"),
+        _bullets([advice.whole for advice in plan.advice], title="### Next steps"),
         _folded("Cost by group", _groups(plan)),
         _folded("Retraining", _retraining(plan)),
         _folded("Prices", _prices(plan)) if plan.prices else "",

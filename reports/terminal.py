@@ -214,7 +214,7 @@ def _assumptions(plan: Plan, screen: Screen) -> None:
 def _advice(plan: Plan, screen: Screen) -> None:
     screen.heading("Advice")
     for rule in plan.advice:
-        screen.item(f"{rule.text} {rule.because}")
+        screen.item(rule.whole)
 
 
 def _prices(plan: Plan, screen: Screen) -> None:

@@ -369,6 +369,7 @@ def make_plan(
                 rule="pilot-first",
                 text="Train on 1,000 rows first, then decide.",
                 because="The pilot costs $6.4k; going on costs another $31k before the first month.",
+                changes="a pilot has been judged",
                 factor="pilot first, then iterate",
             ),
         ),

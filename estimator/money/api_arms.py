@@ -15,7 +15,8 @@ from estimator.numbers import Number
 from estimator.scenario import Scenario
 from pricing import ApiModel, api_model, api_models, prices_for
 
-STYLES = ("zero-shot", "few-shot", "retrieval")
+RETRIEVAL = "retrieval"
+STYLES = ("zero-shot", "few-shot", RETRIEVAL)
 SPLIT = "split"
 STYLE_LABELS = {SPLIT: "smaller calls"}
 """Words for a style where its name alone says too little."""

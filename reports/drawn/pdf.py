@@ -105,7 +105,7 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     rows = len(plan.arms)
     wanted = max(110.0, min(26.0 * rows + 20, 330.0))
     least = min(wanted, 12.5 * rows + 14) + CHART_ROOM
-    steps = [f"{advice.text} {advice.because}" for advice in plan.advice[:4]]
+    steps = [advice.whole for advice in plan.advice[:4]]
     first_step = sheet.points_height(steps[:1], 8.5, lines=3) + HEADING_ROOM
     crossings = findings.break_even(plan)[:3]
     sheet.heading("Break-even")

@@ -86,7 +86,7 @@ def _answer(plan: Plan) -> str:
             listed("Why", [findings.sentence(text) for text in plan.verdict.reasons]),
             listed("What would change it", [findings.sentence(text) for text in plan.verdict.flips]),
             listed("Break-even", [*findings.payback(plan), *findings.break_even(plan)], first=5),
-            listed("Next steps", [f"{advice.text} {advice.because}" for advice in plan.advice]),
+            listed("Next steps", [advice.whole for advice in plan.advice]),
             "</section>",
         )
     )

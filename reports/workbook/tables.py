@@ -159,7 +159,7 @@ def write_not_included(book: Book) -> None:
         ("Ruled out", [(item.what, item.reason) for item in plan.ruled_out]),
         ("Defaults used", [(text, "") for text in plan.defaults_used]),
         ("Notes", [(arm.label, note) for arm in plan.arms for note in arm.notes]),
-        ("Advice", [(item.text, item.because) for item in plan.advice]),
+        ("Advice", [(item.text, f"{item.because} This changes if {item.changes}.") for item in plan.advice]),
     ):
         if not lines:
             continue
