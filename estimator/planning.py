@@ -17,6 +17,7 @@ from estimator.money.arms import (
     self_hosted_arm,
     served_otherwise,
     serving_parameters,
+    with_retrieval,
     with_serving,
 )
 from estimator.money.breakeven import Volumes
@@ -171,9 +172,13 @@ def _with_least_cost_retraining(scenario: Scenario, specs: Sequence[ArmSpec]) ->
 def _serving(
     scenario: Scenario, model: ResolvedModel, sellers: Market
 ) -> tuple[ReplicaTypes, tuple[ServingChoice, ...]]:
-    """Replica types for the tuned model (shorter prompt), and the choice for the model as it is (few-shot)."""
+    """Replica types for the tuned model (shorter prompt), and the choice for the model as it is.
+
+    That one is prompted with examples, or with retrieved text where the task is about facts.
+    """
     values = scenario.assumptions
-    prompts = _tuned_input_tokens(values), values["input_tokens"] + values["few_shot_tokens"]
+    more = values["context_tokens" if scenario.goal == "facts" else "few_shot_tokens"]
+    prompts = _tuned_input_tokens(values), values["input_tokens"] + more
     tuned, ready = (
         ReplicaTypes(
             architecture=model.architecture,
@@ -233,12 +238,13 @@ def _specs(
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
         reason = f"no card, alone or eight together, holds the model{within}"
         ruled_out.append(RuledOut(what="self-hosted serving", reason=reason))
-    knows_facts = scenario.goal != "facts"
-    if not knows_facts:
-        what = "prompting without retrieval, and the open model as it is"
-        ruled_out.append(RuledOut(what=what, reason="--goal facts: the model does not know them"))
-    if ready_choices and knows_facts:
-        specs.append(ready_made_arm(choice=ready_choices[0], architecture=model.architecture))
+    known = scenario.goal != "facts"
+    if not known:
+        reason = "--goal facts: no model knows them by itself"
+        ruled_out.append(RuledOut(what="prompting without retrieval", reason=reason))
+    if ready_choices:
+        as_it_is = ready_made_arm(choice=ready_choices[0], architecture=model.architecture)
+        specs.append(as_it_is if known else with_retrieval(as_it_is))
     if scenario.no_api:
         reason = "--no-api: nothing may leave for a vendor's model or service"
         ruled_out.append(RuledOut(what="API models and hosted fine-tuning", reason=reason))
@@ -256,7 +262,7 @@ def _specs(
         ruled_out.append(RuledOut(what="hosted fine-tuning of this model", reason=reason))
     specs += hosted
     for place, row in enumerate(baselines(scenario=scenario, horizon_end=horizon_end)):
-        styles = (STYLES if place else (*STYLES, SPLIT)) if knows_facts else (RETRIEVAL,)
+        styles = (STYLES if place else (*STYLES, SPLIT)) if known else (RETRIEVAL,)
         window = row.context_window or math.inf
         held = [style for style in styles if _call_tokens(scenario.assumptions, style=style) <= window]
         specs += api_arms(model=row, scenario=scenario, horizon_end=horizon_end, styles=held)

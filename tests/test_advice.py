@@ -17,7 +17,7 @@ from estimator.result import Plan
 from tests.test_planning import DAY
 
 BUSY: dict[str, Any] = {"requests_per_day": 2e6, "baselines": ("mistral/mistral-medium-3-5",)}
-CLOSED: dict[str, Any] = {"goal": "facts", "baselines": ("openai/gpt-5.6-sol",)}
+CLOSED: dict[str, Any] = {"model": "70b", "goal": "facts", "requests_per_day": 1.2e6}
 
 
 @cache
@@ -128,6 +128,7 @@ ASSORTED: tuple[dict[str, Any], ...] = (
     {"minimum_replicas": 1.0, "engineer_usd_per_hour": 20.0, "label_usd_per_row": 0.003, "requests_per_day": 2e5},
     CLOSED,
     {"model": "405b"},
+    {"no_api": True, "goal": "facts", "data_changes_every_days": 1.0, "model": "0.5b"},
 )
 
 
@@ -172,6 +173,17 @@ def test_retrieval_wins_for_facts_that_change_daily() -> None:
     assert any("facts change every day" in reason for reason in answer.verdict.reasons)
     assert {arm.style for arm in answer.arms if arm.kind in ("api", "ready-made")} == {"retrieval"}
     assert any("--goal facts" in row.reason for row in answer.ruled_out)
+
+
+def test_facts_are_looked_up_in_house_where_nothing_may_leave_it() -> None:
+    answer = planned(goal="facts", data_changes_every_days=1.0, no_api=True)
+    winner = answer.arm(answer.verdict.arm)
+    assert (winner.id, winner.label) == ("ready-made:retrieval", "Open model as it is, retrieval")
+    assert {"tokens embedded", "vector database"} <= {line.name for line in winner.lines}
+    examples = planned(no_api=True).arm("ready-made").serving
+    assert winner.serving is not None
+    assert examples is not None
+    assert winner.serving.requests_per_s_per_replica < examples.requests_per_s_per_replica
 
 
 def test_a_switch_value_is_where_the_two_cost_the_same() -> None:

@@ -88,7 +88,7 @@ def _goal_is_form(facts: Facts) -> Words | None:
 def _goal_is_facts(facts: Facts) -> Words | None:
     if facts.scenario.goal != "facts":
         return None
-    looked_up = facts.cheapest("api")
+    looked_up = facts.cheapest("api", "ready-made")
     cost = f" {looked_up.label} costs {money(looked_up.total_usd.base)}." if looked_up else ""
     equal = " The comparison of costs takes quality to be equal; for facts it seldom is."
     return {"retrieval": f"{cost}{equal if facts.tuning_wins else ''}"}
@@ -127,9 +127,10 @@ def _unaudited(facts: Facts) -> Words | None:
 
 def _labels_lead(facts: Facts) -> Words | None:
     values = facts.scenario.assumptions
-    writer = facts.cheapest("api")
-    if facts.tuned is None or _by_teacher(facts) or writer is None:
+    writers = [arm for arm in facts.arms.values() if arm.kind == "api"]
+    if facts.tuned is None or _by_teacher(facts) or not writers:
         return None
+    writer = max(writers, key=lambda arm: parameter(arm, "output_price") or 0.0)
     labels = sum(line.total_usd for line in facts.tuned.lines if "label_usd_per_row" in line.parameters)
     share = labels / facts.tuned.total_usd.base
     if share < LEADING_SHARE:

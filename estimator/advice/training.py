@@ -103,10 +103,10 @@ def _unproven_model(facts: Facts) -> Words | None:
 
 def _no_retrain(facts: Facts) -> Words | None:
     values = facts.scenario.assumptions
-    none = values["retrain_every_months"] >= values["horizon_months"]
+    published = shipped().row("retrain_every_months")
+    none = values["retrain_every_months"] >= values["horizon_months"] > published.base
     if facts.tuned is None or not none:
         return None
-    published = shipped().row("retrain_every_months")
     return {
         "low": f"{published.low:g}",
         "high": f"{published.high:g}",

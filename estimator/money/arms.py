@@ -9,6 +9,7 @@ from typing import get_args
 from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
 from estimator.money import costs
+from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import ArmSpec
 from estimator.numbers import GB
 from estimator.parameters import total_parameters
@@ -123,6 +124,16 @@ def ready_made_arm(*, choice: ServingChoice, architecture: Architecture) -> ArmS
         parameters=serving_parameters(choice, architecture),
         serving=choice.option,
     )
+
+
+def with_retrieval(spec: ArmSpec) -> ArmSpec:
+    """The open model as it is, with retrieval in place of examples; its replicas carry the longer prompt."""
+
+    def lines(x: Parameters) -> list[Line]:
+        return [*spec.lines(x), *costs.retrieval_lines(x)]
+
+    label = spec.label.replace(spec.style, RETRIEVAL)
+    return replace(spec, id=f"{spec.id}:{RETRIEVAL}", label=label, style=RETRIEVAL, lines=lines)
 
 
 def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[Assumption, ...]:
