@@ -21,12 +21,13 @@ from estimator.money.arms import (
     with_serving,
 )
 from estimator.money.breakeven import Volumes
-from estimator.money.comparison import Comparison, cheapest_of, compared, payback_month
+from estimator.money.comparison import Comparison, cheapest_of, compared, payback_month, retrain_usd
 from estimator.money.derived import with_spot_prices
 from estimator.money.hosted import hosted_arms
 from estimator.money.ownership import ArmSpec
 from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.sensitivity import sensitivities
+from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
 from estimator.result import Arm, BreakEven, Plan, RuledOut, Sensitivity
@@ -108,6 +109,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     assert winner is not None
     against = next((one for one in crossings if rival and one.rival == rival.id), None)
     tuning_probability = sum(arm.probability_cheapest for arm in owned.arms if arm.kind in TUNING_KINDS)
+    keeping_up = _keeping_up_usd_per_year(scenario, owned, tuned)
     summary = model_summary(model)
     facts = Facts(
         scenario=scenario,
@@ -119,6 +121,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         tuned=tuned,
         rival=rival,
         break_even=against,
+        keeping_up_usd_per_year=keeping_up,
     )
     return Plan(
         version=VERSION,
@@ -130,7 +133,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         training_options=found.options,
         serving_options=tuple(choice.option for choice in tuned_choices),
         arms=owned.arms,
-        verdict=verdict(scenario, winner, tuned, rival, against, drivers, tuning_probability),
+        verdict=verdict(scenario, winner, tuned, rival, against, drivers, tuning_probability, keeping_up),
         best_tuned=tuned.id if tuned else "",
         best_rival=rival.id if rival else "",
         break_evens=crossings,
@@ -156,6 +159,15 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         next_commands=next_commands(scenario, tuned),
         search_candidates=found.candidates,
     )
+
+
+def _keeping_up_usd_per_year(scenario: Scenario, owned: Comparison, tuned: Arm | None) -> float | None:
+    """Cost a year of a retrain at every change of the facts, if the scenario says how often they change."""
+    days = scenario.data_changes_every_days
+    if tuned is None or days is None:
+        return None
+    values = {**owned.values, "retrain_every_months": days / DAYS_PER_MONTH}
+    return retrain_usd(owned.specs[tuned.id], values) * MONTHS_PER_YEAR * DAYS_PER_MONTH / days
 
 
 def _with_least_cost_retraining(scenario: Scenario, specs: Sequence[ArmSpec]) -> Scenario:

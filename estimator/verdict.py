@@ -14,7 +14,6 @@ LEAST_SHARE = 0.05
 
 MOST_SWITCHES = 2
 BARE_UNITS = ("ratio", "fraction")
-DAYS_PER_YEAR = 365.0
 
 
 def verdict(
@@ -25,6 +24,7 @@ def verdict(
     against: BreakEven | None,
     drivers: Sequence[Sensitivity],
     tuning_probability: float,
+    keeping_up_usd_per_year: float | None,
 ) -> Verdict:
     """The cheapest way, the facts that decide it, and the changes that would flip it.
 
@@ -35,6 +35,7 @@ def verdict(
         against: break-even of tuning against the rival.
         drivers: what each assumption does to the cost of ``tuned`` less that of ``rival``.
         tuning_probability: share of draws in which some way of tuning is the cheapest.
+        keeping_up_usd_per_year: of a retrain at every change of the facts; None where nothing is said of them.
     """
     months = scenario.assumptions["horizon_months"]
     over = "1 month" if months == 1 else f"{months:.0f} months"
@@ -48,7 +49,7 @@ def verdict(
             f" {percent(tuning_probability)}"
         )
         reasons.append(_difference(winner, other))
-    reasons += _binding(scenario, winner, tuned)
+    reasons += _binding(scenario, winner, tuned, keeping_up_usd_per_year)
     flips: list[str] = []
     if tuned and rival and winner in (tuned, rival):
         flips += _volume(scenario, against, winner is tuned)
@@ -78,12 +79,14 @@ def _difference(winner: Arm, other: Arm) -> str:
     return f"{other.label} costs {', '.join(parts)}"
 
 
-def _binding(scenario: Scenario, winner: Arm, tuned: Arm | None) -> list[str]:
+def _binding(
+    scenario: Scenario, winner: Arm, tuned: Arm | None, keeping_up_usd_per_year: float | None
+) -> list[str]:
     """What holds the cost of tuning where it is: replicas, or facts that move."""
     found = []
     days = scenario.data_changes_every_days
-    if tuned and tuned is not winner and days is not None:
-        yearly = money(tuned.retrain_usd * DAYS_PER_YEAR / days)
+    if tuned is not winner and days is not None and keeping_up_usd_per_year is not None:
+        yearly = money(keeping_up_usd_per_year)
         found.append(f"facts change {every(days)}: keeping up by retraining would cost {yearly} a year")
     elif scenario.goal == "facts" and winner.style == "retrieval":
         found.append("facts are looked up; a tuned model knows them only until they change")

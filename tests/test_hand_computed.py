@@ -64,7 +64,7 @@ PLAN = {
     "failed_run_fraction": 0.2,
     # In months 1 and 2, not in the last.
     "retrain_every_months": 1.0,
-    "new_rows_fraction": 0.1,
+    "new_rows_fraction_per_month": 0.1,
     # A run: 400 + 126 s to start, 10 s to load, 4 checkpoints in 4 s, 4 x 50,000 tokens of validation in 60 s,
     # so 600 s, and 1.2 s a row at 1,000 tokens/s.
     "job_start_s": 400.0,
@@ -85,7 +85,11 @@ PLAN = {
     "staging_replicas": 0.5,
     "cloud_overhead_ratio": 1.2,
     "versions_kept": 3.0,
-    "storage_usd_per_gb_month": 0.05,
+    "storage_usd_per_gb_month": 0.5,
+    "egress_usd_per_gb": 0.1,
+    # Logs of 73,000 x 1,200 tokens are 0.876 GB a month; in storage lie those of 1, 2 and 2 months.
+    "text_bytes_per_token": 10.0,
+    "log_retention_months": 2.0,
     "contingency_fraction": 0.0,
 }
 API = {
@@ -121,6 +125,7 @@ RENTED = {
     "serving_gpus_per_instance": 4.0,
     "serving_usd_per_gpu_hour": 1.5,
     "stored_gb_per_version": 10.0,
+    "moved_gb_per_release": 20.0,
 }
 
 PROMPTED = {
@@ -130,6 +135,7 @@ PROMPTED = {
     "held-out rows judged at a move": 300.00,  # 100 x 2 x 1.50
     "requests judged in production": 43.80,  # 730 x 0.02 x 3
     "operations and on-call": 600.00,  # 2 h x 100 x 3
+    "request logs stored": 2.19,  # 0.876 GB x (1 + 2 + 2) x 0.50
     "output tokens": 365.00,  # 14.6 million x 10 = 146.00; 146.00 + 146.00 + 73.00
 }
 ZERO_SHOT = PROMPTED | {
@@ -143,6 +149,8 @@ FEW_SHOT = PROMPTED | {
     "input tokens read from the prompt cache": 54.75,  # 2,000 x 0.75: 109.5 million x 0.20 = 21.90; x 2.5
 }
 TUNED = {
+    "request logs stored": 2.19,  # 0.876 GB x (1 + 2 + 2) x 0.50
+    "training rows stored": 0.009,  # 550,000 + 600,000 + 650,000 tokens of 10 bytes are 0.018 GB x 0.50
     "rows of the pilot labelled": 200.00,  # 250 x 0.80
     "rejected rows of the pilot done again": 50.00,  # 62.5 x 0.80
     "held-out rows judged after the pilot": 150.00,  # 100 x 1.50
@@ -177,7 +185,9 @@ SELF_HOSTED = TUNED | {
     # 1,100 rows 1,920 s, 275 rows 930 s, together / 0.8 = 3,562.5 s; 1,200 and 300 rows 3,750 s; 8 cards x 2
     "runs and experiments of retrains": 32.50,
     "GPU-hours of replicas": 35478.00,  # six cards in whole fours are 8, and 1 for staging: 6,570 h x 1.80
-    "weights and checkpoints stored": 4.50,  # 10 GB x 3 x 0.05 x 3
+    "weights and checkpoints stored": 45.00,  # 10 GB x 3 x 0.50 x 3
+    "trained weights moved to serving": 2.00,  # 20 GB x 0.10
+    "retrained weights moved to serving": 4.00,  # 20 GB x 0.10, twice
     "standing up serving": 1000.00,  # 10 h x 100
     "operations and on-call": 3600.00,  # 12 h x 100 x 3
 }
@@ -186,10 +196,10 @@ SELF_HOSTED = TUNED | {
 @pytest.mark.parametrize(
     ("written", "prices", "expected", "total"),
     [
-        (partial(costs.api_lines, style="zero-shot"), API, ZERO_SHOT, 3773.80),
-        (partial(costs.api_lines, style="few-shot"), API, FEW_SHOT, 3865.05),
-        (costs.hosted_lines, HOSTED, HOSTED_TUNING, 11527.25),
-        (costs.self_hosted_lines, RENTED, SELF_HOSTED, 46243.80),
+        (partial(costs.api_lines, style="zero-shot"), API, ZERO_SHOT, 3775.99),
+        (partial(costs.api_lines, style="few-shot"), API, FEW_SHOT, 3867.24),
+        (costs.hosted_lines, HOSTED, HOSTED_TUNING, 11529.449),
+        (costs.self_hosted_lines, RENTED, SELF_HOSTED, 46292.499),
     ],
     ids=["zero-shot", "few-shot with caching", "hosted tuning", "self-hosted tuning"],
 )

@@ -39,6 +39,7 @@ RENTED = {
     "serving_speed_ratio": 1.0,
     "serving_gpus_per_instance": 1.0,
     "serving_usd_per_gpu_hour": 2.95,
+    "moved_gb_per_release": 0.0,
 }
 SMALL = {
     "requests_per_s_per_replica": 24 / 0.85 / 0.8,

@@ -14,7 +14,6 @@ DAYS_OF_A_RETRAIN = 7.0
 """Facts that change as often as this outrun any retraining."""
 
 OFTEN_MONTHS = 1.0
-DAYS_PER_YEAR = 365.0
 
 
 def _rows_below_pilot(facts: Facts) -> Words | None:
@@ -95,10 +94,10 @@ def _goal_is_facts(facts: Facts) -> Words | None:
 
 
 def _data_changes_fast(facts: Facts) -> Words | None:
-    days = facts.scenario.data_changes_every_days
-    if days is None or days > DAYS_OF_A_RETRAIN or facts.tuned is None:
+    days, yearly = facts.scenario.data_changes_every_days, facts.keeping_up_usd_per_year
+    if days is None or days > DAYS_OF_A_RETRAIN or yearly is None:
         return None
-    return {"often": every(days), "yearly": money(facts.tuned.retrain_usd * DAYS_PER_YEAR / days)}
+    return {"often": every(days), "yearly": money(yearly)}
 
 
 def _retrains_often(facts: Facts) -> Words | None:

@@ -19,6 +19,7 @@ class Facts:
         tuned: the way of tuning that is compared: the winner where it tunes, else the cheapest.
         rival: the cheapest way without tuning.
         break_even: of tuning against the rival; None where the rival is no API model.
+        keeping_up_usd_per_year: of a retrain at every change of the facts; None where nothing is said of them.
     """
 
     scenario: Scenario
@@ -30,6 +31,7 @@ class Facts:
     tuned: Arm | None
     rival: Arm | None
     break_even: BreakEven | None
+    keeping_up_usd_per_year: float | None
 
     @property
     def tuning_wins(self) -> bool:
