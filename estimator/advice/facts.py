@@ -38,6 +38,11 @@ class Facts:
         """The verdict names a way of tuning."""
         return self.winner.kind in ("self-hosted", "hosted")
 
+    @property
+    def tunes_the_model(self) -> bool:
+        """Tuning means the model that was asked about, not a vendor's closed one."""
+        return self.tuned is not None and self.tuned.style != "closed model"
+
     def given(self, circumstance: Circumstance) -> bool:
         """Whether the user said so."""
         return circumstance in self.scenario.given

@@ -126,7 +126,7 @@ def _closed_model_wins(facts: Facts) -> Words | None:
 
 
 def _licence_limits(facts: Facts) -> Words | None:
-    if facts.model.commercial_use in ("yes", "") or facts.tuned is None:
+    if facts.model.commercial_use in ("yes", "") or not facts.tunes_the_model:
         return None
     use = {"no": "not allowed", "conditions": "allowed under conditions"}[facts.model.commercial_use]
     return {"model": facts.model.id, "license": facts.model.license, "use": use}

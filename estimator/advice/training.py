@@ -27,7 +27,7 @@ def _cheapest(facts: Facts, method: str) -> TrainingOption | None:
 
 def _full_and_lora_fit(facts: Facts) -> Words | None:
     full, lora = _cheapest(facts, "full"), _cheapest(facts, "lora")
-    if full is None or lora is None or facts.tuned is None:
+    if full is None or lora is None or not facts.tunes_the_model:
         return None
     return {
         "ratio": count(full.trainable_parameters / lora.trainable_parameters),
