@@ -11,6 +11,7 @@ from estimator.parameters import total_parameters
 from estimator.result import RuledOut
 from estimator.scenario import Scenario
 from estimator.search.training import SearchResult, run_of
+from estimator.words import percent
 from pricing import OLD_AFTER_DAYS, age_days, offers, providers
 
 
@@ -64,6 +65,7 @@ def nothing_fits(scenario: Scenario, found: SearchResult) -> str:
 def methods_ruled_out(scenario: Scenario, found: SearchResult) -> tuple[RuledOut, ...]:
     """Methods without a candidate that fits, each with the candidate that comes nearest."""
     rows = []
+    values = scenario.assumptions
     for method, near in found.nearest.items():
         run = run_of(near)
         record = near.block.records[near.index[0]]
@@ -80,6 +82,10 @@ def methods_ruled_out(scenario: Scenario, found: SearchResult) -> tuple[RuledOut
                 f"nearest is {run.gpus:.0f} x {record.label} ({run.sharding}, micro-batch {run.micro_batch:.0f},"
                 f" recompute {run.recompute}) with {need / GIB:.1f} GiB of {limit / GIB:.1f} GiB per card"
             )
+            if need <= limit:
+                reason += (
+                    f", too likely to exceed it: {percent(values['fit_probability_needed'])} sure is asked for"
+                )
         rows.append(RuledOut(what=f"{method} fine-tuning", reason=reason))
     return tuple(rows)
 

@@ -11,8 +11,9 @@ from estimator.advice import Facts, advice
 from estimator.errors import NothingFitsError
 from estimator.limits import check_licence, check_positions, methods_ruled_out, not_considered, nothing_fits
 from estimator.models import ResolvedModel, resolve_model
-from estimator.money.api_arms import RETRIEVAL, SPLIT, STYLES, api_arms, baselines, call_input_tokens
+from estimator.money.api_arms import SPLIT, STYLES, api_arms, baselines, call_input_tokens
 from estimator.money.arms import (
+    RETRIEVAL,
     ready_made_arm,
     self_hosted_arm,
     served_otherwise,

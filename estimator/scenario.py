@@ -62,6 +62,8 @@ class Scenario:
         methods: methods to consider.
         gpus: accelerator ids to consider; gpu_count fixes how many.
         providers, regions: where to rent.
+        gpu_prices: (accelerator, USD per GPU-hour) that the user has been quoted; nobody else's price of that
+            accelerator counts then.
         marketplaces: also rent on marketplaces (hosts that are strangers' machines).
         purchase: on-demand or spot prices.
         baselines: API models to compare with, as provider/model; empty for one per price tier.
@@ -91,6 +93,7 @@ class Scenario:
     gpu_count: int | None = None
     providers: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    gpu_prices: tuple[tuple[str, float], ...] = ()
     marketplaces: bool = False
     purchase: Purchase = "on-demand"
     packing: bool = True

@@ -255,7 +255,7 @@ def serve_plan(**given: Any) -> None:
     """Replicas for a load on every card that can hold the model, cheapest first."""
     from estimator.models import resolve_model
     from reports.commands.serve import serve_rows, show_serve_plan
-    from reports.flags import positive, price_day, serving_scenario
+    from reports.flags import gpu_prices, positive, price_day, serving_scenario
 
     asked = serving_scenario(
         model=given["model"],
@@ -264,6 +264,7 @@ def serve_plan(**given: Any) -> None:
         gpus=given["gpu"],
         providers=given["provider"],
         regions=given["region"],
+        gpu_prices=gpu_prices(given["gpu_price"]),
         marketplaces=given["marketplaces"],
         spot=given["spot"],
         as_of=price_day(given["as_of"]),

@@ -18,6 +18,7 @@ MAX_GPUS = 65_536
 MAX_MICRO_BATCH = 65_536
 MAX_SEED = 2**32 - 1
 MAX_CLASSES = 1_000_000
+LEAST_GPU_USD, MOST_GPU_USD = 0.001, 1000.0
 MIN_DRAWS, MAX_DRAWS = 16, 1_000_000
 TASKS = ("classification", "generation", "complex")
 GOALS = ("form", "facts")
@@ -84,6 +85,31 @@ def parse_settings(texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             raise InputError(f"--set {name}: {number!r} is not a number.") from None
     return values
+
+
+def gpu_prices(texts: Iterable[str]) -> tuple[tuple[str, float], ...]:
+    """``GPU=USD`` pairs of --gpu-price.
+
+    Raises:
+        InputError: no equals sign, or a price that is none.
+    """
+    found = []
+    for text in texts:
+        name, equals, usd = text.partition("=")
+        if not equals or not name.strip():
+            raise InputError(
+                f"--gpu-price {text!r} lacks a card or a price. Write --gpu-price h100-80gb-sxm=2.10."
+            )
+        try:
+            price = float(usd)
+        except ValueError:
+            raise InputError(f"--gpu-price {name}: {usd!r} is not a number.") from None
+        if not LEAST_GPU_USD <= price <= MOST_GPU_USD:
+            raise InputError(
+                f"--gpu-price {name}: {price:g} is outside {LEAST_GPU_USD:g} to {MOST_GPU_USD:g} USD per GPU-hour."
+            )
+        found.append((name.strip(), price))
+    return tuple(found)
 
 
 def assumptions_with(workload: Mapping[str, float | None], settings: Iterable[str]) -> Assumptions:
@@ -169,6 +195,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         micro_batch=whole(given["micro_batch"], flag="--micro-batch", low=1, high=MAX_MICRO_BATCH),
         providers=("own",) if given["on_prem"] else tuple(given["provider"]),
         regions=tuple(given["region"]),
+        gpu_prices=gpu_prices(given["gpu_price"]),
         marketplaces=given["marketplaces"],
         purchase="spot" if given["spot"] else "on-demand",
         packing=given["packing"],

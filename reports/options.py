@@ -79,6 +79,12 @@ def market_flags() -> Sequence[Flag]:
             example='["runpod-secure", "lambda"]',
         ),
         several("--region", panel=TRAIN, help="Only these regions; repeatable.", example='["us-east-1"]'),
+        several(
+            "--gpu-price",
+            panel=TRAIN,
+            help="Your price as GPU=USD per GPU-hour; repeatable. Replaces all others of that card.",
+            example='["h100-80gb-sxm=2.10"]',
+        ),
         Flag(
             "--marketplaces/--no-marketplaces",
             default=False,

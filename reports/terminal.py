@@ -55,7 +55,7 @@ def _question(plan: Plan, screen: Screen) -> None:
         f"{values['rows']:,.0f} rows x {work.tokens_per_row:,.0f} tokens x {values['epochs']:g} epochs ="
         f" {count(work.useful_tokens)} tokens ({layout} {values['seq_len']:,.0f});"
         f" {values['requests_per_day']:,.0f} requests a day of {values['input_tokens']:,.0f} tokens in,"
-        f" {values['output_tokens']:,.0f} out, for {values['horizon_months']:.0f} months."
+        f" {values['output_tokens']:,.0f} out, for {findings.months_text(findings.horizon(plan))}."
     )
     if plan.defaults_used:
         screen.line(f"Defaults taken: {', '.join(plan.defaults_used)}.")

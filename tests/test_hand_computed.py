@@ -97,7 +97,10 @@ API = {
     "cached_input_price": 0.2,
     "cache_write_price": 2.4,
     "output_price": 10.0,
-    "batch_price_ratio": 0.5,
+    "batch_input_price": 1.0,
+    "batch_cached_input_price": 0.1,
+    "batch_cache_write_price": 1.2,
+    "batch_output_price": 5.0,
 }
 HOSTED = {
     "train_price": 8.0,
@@ -106,7 +109,10 @@ HOSTED = {
     "cached_input_price": 3.0,
     "cache_write_price": 3.0,
     "output_price": 12.0,
-    "batch_price_ratio": 1.0,
+    "batch_input_price": 3.0,
+    "batch_cached_input_price": 3.0,
+    "batch_cache_write_price": 3.0,
+    "batch_output_price": 12.0,
     "hosting_usd_per_hour": 1.7,
 }
 RENTED = {

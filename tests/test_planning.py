@@ -38,6 +38,17 @@ def test_whole_instances_are_billed() -> None:
     assert billed_gpus(gpus=np.array([1.0, 8.0, 9.0]), instance_gpus=np.array(8.0)).tolist() == [8.0, 8.0, 16.0]
 
 
+def test_a_quoted_price_replaces_every_other_of_its_card_and_leaves_the_rest() -> None:
+    quoted = market(scenario=scenario(gpu_prices=(("h100", 0.5),), providers=("lambda",)))
+    mine = [offer for offer in quoted.offers if offer.gpu == "h100-80gb-sxm"]
+    assert [(offer.provider, offer.on_demand_usd_per_gpu_hour) for offer in mine] == [("quoted", 0.5)]
+    assert {offer.provider for offer in quoted.offers} == {"quoted", "lambda"}
+    with pytest.raises(InputError, match="given twice"):
+        market(scenario=scenario(gpu_prices=(("h100", 0.5), ("h100-80gb-sxm", 0.6))))
+    cheap = plan(scenario(gpu_prices=(("h100", 0.5),))).training_options[0]
+    assert (cheap.gpu, cheap.provider, cheap.price_status) == ("h100-80gb-sxm", "quoted", "user")
+
+
 def test_the_cheapest_way_to_rent_counts_idle_cards() -> None:
     offers = market(scenario=scenario(gpus=("a100-40gb-sxm",), providers=("aws",), regions=("us-east-1",)))
     one, eight = offers.cheapest([1, 8])[0][0]
@@ -275,10 +286,14 @@ def test_a_licence_that_forbids_commerce_is_refused_with_others_of_the_size() ->
 def test_a_quality_floor_sets_the_interval_and_a_teacher_the_price_of_a_row() -> None:
     floored = with_quality_floor(shipped(), floor=0.85)
     assert floored["retrain_every_months"] == pytest.approx(6.0)
-    row = with_teacher(shipped(), reference="openai/gpt-6-luna", as_of=DAY).row("label_usd_per_row")
-    # 198 answer tokens at $0.50 and 1,902 others at $0.10 a million, a quarter thrown away.
-    assert row.base == pytest.approx((198 * 0.5 + 1902 * 0.1) / 1e6 / 0.75)
-    assert row.low < row.base < row.high
+    taught = with_teacher(shipped(), reference="openai/gpt-6-luna", as_of=DAY)
+    # 198 answer tokens at $0.50 and 1,902 others at $0.10 a million; a quarter is thrown away and written again.
+    assert taught["label_usd_per_row"] == pytest.approx((198 * 0.5 + 1902 * 0.1) / 1e6)
+    assert taught["label_reject_fraction"] == shipped()["teacher_rejected_fraction"] == 0.25
+    mine = with_teacher(
+        shipped().setting({"label_reject_fraction": 0.1}), reference="openai/gpt-6-luna", as_of=DAY
+    )
+    assert mine["label_reject_fraction"] == 0.1
 
 
 def test_spot_prices_widen_the_range_of_gpu_prices_unless_it_is_set() -> None:

@@ -263,6 +263,7 @@ def test_a_plan_without_training_still_makes_every_file(default_plan: Plan) -> N
         training_options=(),
         best_tuned="",
         break_evens=(),
+        retraining=(),
         sensitivities=(),
         prices=(),
         not_included=(),

@@ -79,8 +79,8 @@ def test_a_break_even_of_the_worked_example_is_met(
         "cached_input_price": price[0] / 8,
         "cache_write_price": price[0],
         "output_price": price[1],
-        "batch_price_ratio": 1.0,
     }
+    tokens |= {f"batch_{name}": usd for name, usd in tokens.items()}
     volumes = Volumes(rows=shipped().setting(SHARED | values).rows, seed=0)
     got = volumes.break_even(
         tuned=volumes.curve([arm(costs.self_hosted_lines, RENTED | replica)]),

@@ -138,14 +138,13 @@ def _labels_lead(facts: Facts) -> Words | None:
         tokens_per_row=values["tokens_per_row"],
         answer_fraction=values["teacher_answer_fraction"],
         prompt_tokens=values["few_shot_tokens"],
-        rejected_fraction=values["teacher_rejected_fraction"],
         input_usd_per_million_tokens=parameter(writer, "input_price") or 0.0,
         output_usd_per_million_tokens=parameter(writer, "output_price") or 0.0,
     )
     return {
         "share": percent(share),
         "price": f"${values['label_usd_per_row']:.2f}",
-        "generated": f"${float(generated):.2g}",
+        "generated": f"${float(generated) / (1 - values['teacher_rejected_fraction']):.2g}",
         "writer": writer.label.partition(",")[0],
     }
 
@@ -160,7 +159,7 @@ def _teacher(facts: Facts) -> Words | None:
         return None
     return {
         "price": f"${values['label_usd_per_row']:.2g}",
-        "rejected": percent(values["teacher_rejected_fraction"]),
+        "rejected": percent(values["label_reject_fraction"]),
     }
 
 

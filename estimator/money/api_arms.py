@@ -8,14 +8,13 @@ from functools import partial
 
 from estimator.assumptions import Assumption
 from estimator.money import costs
-from estimator.money.arms import own, status_of
+from estimator.money.arms import RETRIEVAL, own, status_of
 from estimator.money.ownership import ArmSpec
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import Number
 from estimator.scenario import Scenario
 from pricing import ApiModel, api_model, api_models, prices_for
 
-RETRIEVAL = "retrieval"
 STYLES = ("zero-shot", "few-shot", RETRIEVAL)
 SPLIT = "split"
 STYLE_LABELS = {SPLIT: "smaller calls"}

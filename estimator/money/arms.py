@@ -20,6 +20,7 @@ from estimator.scenario import Retraining, Workload
 from estimator.search.replicas import ServingChoice
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+RETRIEVAL = "retrieval"
 STORED_BYTES_PER_PARAMETER = DTYPE_BYTES["bf16"]
 
 

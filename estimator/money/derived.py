@@ -32,23 +32,22 @@ def generated_row_usd(
     tokens_per_row: Number,
     answer_fraction: Number,
     prompt_tokens: Number,
-    rejected_fraction: Number,
     input_usd_per_million_tokens: Number,
     output_usd_per_million_tokens: Number,
 ) -> Number:
-    """Price of one accepted row that a teacher model writes.
+    """Price of one row that a teacher model writes, kept or thrown away.
 
-    (input x (prompt + question tokens) + output x answer tokens) / (1 - rejected share). Source: derived.
+    (input x (prompt + question tokens) + output x answer tokens) / 10^6. Source: derived.
 
-    >>> usd = generated_row_usd(tokens_per_row=600, answer_fraction=0.5, prompt_tokens=700, rejected_fraction=0.5,
+    >>> usd = generated_row_usd(tokens_per_row=600, answer_fraction=0.5, prompt_tokens=700,
     ...     input_usd_per_million_tokens=1.0, output_usd_per_million_tokens=10.0)
     >>> round(usd, 6)
-    0.008
+    0.004
     """
     answer = tokens_per_row * answer_fraction
     question = tokens_per_row - answer + prompt_tokens
     usd = question * input_usd_per_million_tokens + answer * output_usd_per_million_tokens
-    return usd / TOKENS_PER_MILLION / (1 - rejected_fraction)
+    return usd / TOKENS_PER_MILLION
 
 
 def judged_request_usd(
@@ -115,26 +114,36 @@ def with_spot_prices(values: Assumptions) -> Assumptions:
 
 
 def with_teacher(values: Assumptions, *, reference: str, as_of: date) -> Assumptions:
-    """The registry with rows written by an API model in place of people.
+    """The registry with rows written by an API model in place of people, and thrown away as often as its are.
 
     Raises:
         UnknownNameError, InputError: no such model, or it has been retired.
     """
     model = api_model(reference, as_of=as_of)
-    prices = model.input_usd_per_million_tokens, model.output_usd_per_million_tokens
-    rejected = values.row("teacher_rejected_fraction")
-    return values.replacing(
+    usd = float(
+        generated_row_usd(
+            tokens_per_row=values["tokens_per_row"],
+            answer_fraction=values["teacher_answer_fraction"],
+            prompt_tokens=values["few_shot_tokens"],
+            input_usd_per_million_tokens=model.input_usd_per_million_tokens,
+            output_usd_per_million_tokens=model.output_usd_per_million_tokens,
+        )
+    )
+    priced = values.replacing(
         replace(
             values.row("label_usd_per_row"),
-            low=_row_usd(values, rejected.low, *prices),
-            base=_row_usd(values, rejected.base, *prices),
-            high=_row_usd(values, rejected.high, *prices),
+            low=usd,
+            base=usd,
+            high=usd,
             label="generating one row",
             status="computed",
             source=f"{model.reference} as teacher: {model.source}",
             checked=model.seen.isoformat(),
         )
     )
+    if values.row("label_reject_fraction").status == "user":
+        return priced
+    return priced.replacing(replace(values.row("teacher_rejected_fraction"), name="label_reject_fraction"))
 
 
 def with_judge(values: Assumptions, *, reference: str, as_of: date) -> Assumptions:
@@ -166,18 +175,5 @@ def with_judge(values: Assumptions, *, reference: str, as_of: date) -> Assumptio
             status="computed",
             source=f"{model.reference} as judge: {model.source}",
             checked=model.seen.isoformat(),
-        )
-    )
-
-
-def _row_usd(values: Assumptions, rejected_fraction: float, input_usd: float, output_usd: float) -> float:
-    return float(
-        generated_row_usd(
-            tokens_per_row=values["tokens_per_row"],
-            answer_fraction=values["teacher_answer_fraction"],
-            prompt_tokens=values["few_shot_tokens"],
-            rejected_fraction=rejected_fraction,
-            input_usd_per_million_tokens=input_usd,
-            output_usd_per_million_tokens=output_usd,
         )
     )

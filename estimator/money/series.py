@@ -52,12 +52,13 @@ def api_moves_in_month(x: Parameters) -> Value:
 
 
 def api_price_factor(x: Parameters) -> Value:
-    """API price over today's: a step at each move, fraction^(moves / moves per year).
+    """API price over the listed one of today: what is paid of it, and a step at each move, fraction^(moves / moves
+    per year).
 
     The same model's price seldom moves; the fall comes from moving to another model.
     """
     years = api_moves_so_far(x) / maximum(x["api_migrations_per_year"], 1e-9)
-    return x["api_migration_price_fraction"] ** years
+    return x["api_price_ratio"] * x["api_migration_price_fraction"] ** years
 
 
 def discount_factor(x: Parameters) -> Value:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from estimator.accelerators import AcceleratorRecord, accelerators, resolve_accelerator
-from estimator.errors import NothingFitsError, UnknownNameError
+from estimator.errors import InputError, NothingFitsError, UnknownNameError
 from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
 from pricing import OLD_AFTER_DAYS, Offer, age_days, offers, own_hardware, providers
 
 OWN = "own"
+QUOTED = "quoted"
 """The provider under which bought hardware is offered, at its cost per hour of use."""
 
 DEFAULT_VENDORS = ("nvidia", "amd")
@@ -91,10 +92,11 @@ def market(*, scenario: Scenario) -> Market:
 
     Bought hardware counts where the provider "own" is named. Prices seen more than 180 days before the plan's day
     count only where the scenario names the provider: the cheapest of many offers would else be the stalest.
-    Marketplaces rent out strangers' machines, at prices that move daily and are often the floor of a range:
-    they count only where the scenario asks for them or names one. Cards without bf16 (Volta, Turing) train in
-    fp16, in which most models of today overflow sooner or later: they count only where the scenario names
-    them. Cards that the training stack does not run on never count (``STACK_VENDORS``).
+    Marketplaces rent out strangers' machines, at prices that move daily and are often the floor of a range: they
+    count only where the scenario asks for them or names one. Cards without bf16 (Volta, Turing) train in fp16,
+    in which most models of today overflow sooner or later: they count only where the scenario names them. A
+    price that the user was quoted replaces every other of its card. Cards that the training stack does not run
+    on never count (``STACK_VENDORS``).
 
     Raises:
         UnknownNameError: a provider, region or accelerator that no table has.
@@ -104,6 +106,8 @@ def market(*, scenario: Scenario) -> Market:
     if OWN in scenario.providers:
         every += tuple(card.offer() for card in own_hardware(as_of=scenario.as_of))
     _check_names(scenario, every)
+    quoted = quoted_offers(scenario)
+    every = (*(offer for offer in every if offer.gpu not in {one.gpu for one in quoted}), *quoted)
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
     vendors = STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)
     runs = {name for name, record in accelerators().items() if record.vendor in vendors}
@@ -113,8 +117,8 @@ def market(*, scenario: Scenario) -> Market:
         for offer in every
         if (price := price_of(offer, scenario.purchase)) is not None
         and offer.gpu in (wanted_gpus & runs if wanted_gpus else modern)
-        and (not scenario.providers or offer.provider in scenario.providers)
-        and (not scenario.regions or offer.region in scenario.regions)
+        and (not scenario.providers or offer.provider in (QUOTED, *scenario.providers))
+        and (not scenario.regions or offer.region in (QUOTED, *scenario.regions))
         and (scenario.marketplaces or offer.kind != "marketplace" or offer.provider in scenario.providers)
         and (age_days(offer, scenario.as_of) <= OLD_AFTER_DAYS or offer.provider in scenario.providers)
     ]
@@ -132,6 +136,40 @@ def market(*, scenario: Scenario) -> Market:
         machine_gpus=np.array([float(offer.max_gpus) for offer, _ in kept]),
         usd_per_gpu_hour=np.array([price for _, price in kept]),
     )
+
+
+def quoted_offers(scenario: Scenario) -> tuple[Offer, ...]:
+    """The prices that the user has been quoted, as offers: by the card, up to a whole node.
+
+    Raises:
+        UnknownNameError: no such accelerator.
+        InputError: one accelerator with two prices.
+    """
+    found: dict[str, Offer] = {}
+    for name, usd in scenario.gpu_prices:
+        record = resolve_accelerator(name)
+        if record.id in found:
+            raise InputError(f"--gpu-price {record.id} is given twice. Keep one.")
+        found[record.id] = Offer(
+            provider=QUOTED,
+            provider_label="Quoted price",
+            kind=QUOTED,
+            region=QUOTED,
+            instance=record.id,
+            gpu=record.id,
+            gpus=1,
+            max_gpus=int(np.max(record.accelerator.gpus_per_node)),
+            on_demand_usd_per_gpu_hour=usd,
+            spot_usd_per_gpu_hour=usd,
+            reserved_usd_per_gpu_hour=None,
+            reserved_term_months=None,
+            seen=scenario.as_of,
+            source="set by the user",
+            url="",
+            status="user",
+            notes="",
+        )
+    return tuple(found.values())
 
 
 def _check_names(scenario: Scenario, every: Sequence[Offer]) -> None:
