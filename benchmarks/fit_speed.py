@@ -18,12 +18,12 @@ from __future__ import annotations
 import argparse
 import collections
 import re
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import tomli
 from scipy.optimize import least_squares
 
 from estimator.accelerator import Accelerator
@@ -114,8 +114,8 @@ class Fit:
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        table = tomllib.loads(DATA.read_text(encoding="utf-8"))
-        self.starts = tomllib.loads(STARTS_FILE.read_text(encoding="utf-8"))
+        table = tomli.loads(DATA.read_text(encoding="utf-8"))
+        self.starts = tomli.loads(STARTS_FILE.read_text(encoding="utf-8"))
         self.names = list(self.starts)
         self.low = np.array([table[name]["minimum"] for name in self.names])
         self.high = np.array([table[name]["maximum"] for name in self.names])

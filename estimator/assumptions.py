@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+import tomli
 
 from estimator.errors import InputError, UnknownNameError
 
@@ -122,7 +123,7 @@ def shipped() -> Assumptions:
     rows: dict[str, Assumption] = {}
     for file in FILES:
         path = Path(__file__).parent / "data" / file
-        for name, fields in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        for name, fields in tomli.loads(path.read_text(encoding="utf-8")).items():
             if name in rows:
                 raise InputError(f"{file}: {name} stands twice in the registry; rename or remove one.")
             rows[name] = _row(name, fields, file)

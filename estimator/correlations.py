@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
+
+import tomli
 
 from estimator.assumptions import Status, shipped
 from estimator.errors import InputError, UnknownNameError
@@ -40,7 +41,7 @@ def read_correlations(path: Path) -> dict[str, Correlation]:
         InputError, UnknownNameError: a row that breaks the rules; the message names file and pair.
     """
     found: dict[str, Correlation] = {}
-    for place, fields in enumerate(tomllib.loads(path.read_text(encoding="utf-8")).get("pair", ()), 1):
+    for place, fields in enumerate(tomli.loads(path.read_text(encoding="utf-8")).get("pair", ()), 1):
         row = _row(fields, f"{path.name}: pair {place}")
         if row.follower in found:
             raise InputError(f"{path.name}: pair {place}: {row.follower} follows twice. Keep one leader.")

@@ -180,10 +180,10 @@ def _document() -> tuple[dict[str, OwnValue], tuple[OwnHardware, ...]]:
 
 def read_own_hardware(path: Path) -> tuple[dict[str, OwnValue], tuple[OwnHardware, ...]]:
     """The defaults and the purchase prices of one file, checked."""
-    import tomllib
+    import tomli
 
     with path.open("rb") as file:
-        document = tomllib.load(file)
+        document = tomli.load(file)
     check_keys(document, ("default", "hardware"), place=path.name, what="table")
     defaults = {
         name: _build(OwnValue, row, place=f"{path.name} [default.{name}]")

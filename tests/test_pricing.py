@@ -573,7 +573,7 @@ def test_loading_the_tables_imports_nothing_heavy() -> None:
         "day = datetime.date(2026, 11, 21)\n"
         "pricing.offers(as_of=day), pricing.hosted_finetuning(as_of=day), pricing.api_models(as_of=day)\n"
         "pricing.prices_for(pricing.api_models(as_of=day)[0], input_tokens=300_000)\n"
-        "print([name for name in ('numpy', 'genai_prices', 'tomllib', 'pydantic', 'estimator', 'reports') "
+        "print([name for name in ('numpy', 'genai_prices', 'tomli', 'pydantic', 'estimator', 'reports') "
         "if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -7,13 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import tomli
 
 from estimator.planning import plan
 from estimator.scenario import Scenario
@@ -47,7 +47,7 @@ def sample(flag: Flag) -> Any:
     if flag.assumption:
         return 33
     return (
-        tomllib.loads(f"x = {flag.example}")["x"]
+        tomli.loads(f"x = {flag.example}")["x"]
         if flag.example
         else {"seed": 3, "goal": "facts", "draws": 64, "retraining": "incremental"}[str(flag.name)]
     )

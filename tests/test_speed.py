@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli
 
 from estimator.accelerator import Accelerator
 from estimator.accelerators import resolve_accelerator
@@ -247,7 +247,7 @@ def test_every_family_and_stack_has_constants() -> None:
 
 def test_the_fit_starts_inside_its_bounds() -> None:
     path = Path(__file__).resolve().parents[1] / "benchmarks" / "speed_starts.toml"
-    starts = tomllib.loads(path.read_text(encoding="utf-8"))
+    starts = tomli.loads(path.read_text(encoding="utf-8"))
     fitted = {
         row.name
         for row in CONSTANTS.rows

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from estimator.advice import data, ownership, training
 from estimator.advice.facts import Condition, Facts
@@ -53,7 +54,7 @@ def rules() -> Mapping[str, Rule]:
         InputError: a rule that lacks a key, has one too many, or names a condition that does not exist.
     """
     text = (Path(__file__).parent.parent / "data" / FILE).read_text(encoding="utf-8")
-    return {name: _rule(name, fields) for name, fields in tomllib.loads(text).items()}
+    return {name: _rule(name, fields) for name, fields in tomli.loads(text).items()}
 
 
 def _rule(name: str, fields: Mapping[str, Any]) -> Rule:

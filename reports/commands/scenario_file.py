@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
+import tomli
 from click.core import ParameterSource
 
 from estimator.errors import InputError, UnknownNameError
@@ -90,8 +90,8 @@ def read(path: Path) -> Given:
     """
     text = _text(path)
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         found = PLACE.match(str(error))
         problem, line = (found[1], found[2]) if found else (str(error), None)
         raise InputError(
