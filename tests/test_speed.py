@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from estimator.measured import read_runs
 from estimator.models import resolve_model
 from estimator.run import CHOICES, Run
 from estimator.speed import job_time, resource_fractions, speed
+from estimator.speed.attention import attention_s
 from estimator.speed.constants import KERNEL_CLASS, Constants, family_row
+from estimator.speed.launch import launch_s
 from estimator.speed.matmul import Counts, Unit, peak_flop_per_s, products_s
 from estimator.speed.pipeline import bubble_fraction
 from estimator.speed.shapes import Sums, dense_sums
+from estimator.speed.step import straggler_fraction
 
 CONSTANTS = shipped()
 ALL = ("q", "k", "v", "o", "gate", "up", "down")
@@ -237,6 +241,43 @@ def test_bubble_of_a_known_schedule() -> None:
     assert bubble_fraction(run=run, constants=constants) == pytest.approx(3.0 / (2.0 * 64.0))
 
 
+def test_delays_average_over_the_micro_batches_between_two_meetings() -> None:
+    per_doubling = CONSTANTS["straggler_fraction_per_doubling"]
+    run = a_run(gpus=64.0, sharding="zero1", global_batch=64.0 * 2.0 * 4.0)
+    fraction = partial(straggler_fraction, constants=Constants(CONSTANTS))
+    assert fraction(run=run) == pytest.approx(per_doubling * 3.0 / 2.0)
+    assert fraction(run=run.with_(sharding="fsdp")) == pytest.approx(per_doubling * 3.0)
+    assert fraction(run=run.with_(gpus=8.0)) == 0.0
+
+
+def test_a_merging_ring_slows_attention_and_nothing_else() -> None:
+    ring, ulysses = (a_run(stack=stack, gpus=16.0, cp=8.0, seq_len=65536.0) for stack in ("torchtitan", "xtuner"))
+    alone, apart = ring.with_(cp=1.0, seq_len=8192.0), ulysses.with_(cp=1.0, seq_len=8192.0)
+    known = Constants(CONSTANTS)
+
+    def seconds(run: Run) -> float:
+        return float(attention_s(run=run, constants=known, forward=1.0))
+
+    assert seconds(alone) == seconds(apart)
+    assert seconds(ring) * CONSTANTS["ring_attention_fraction"] == pytest.approx(seconds(ulysses))
+
+
+def test_unpacking_a_quantised_module_costs_the_host_half_an_adapter() -> None:
+    plain = RUNS["8B LoRA, one card"]
+    known = Constants(CONSTANTS)
+    bare, packed = (
+        launch_s(run=plain.with_(quantization=kind), constants=known, forward=2.0) for kind in ("", "nf4")
+    )
+    layer, adapter = CONSTANTS["eager_launch_s_per_layer"], CONSTANTS["launch_layers_per_adapter"]
+    assert packed - bare == pytest.approx(3.0 * 32 * 7 * 0.5 * adapter * layer)
+
+
+def test_a_fused_stack_fuses_adapters_when_its_loss_is_fused() -> None:
+    run = RUNS["8B LoRA, one card"].with_(stack="hf-fused")
+    plain, fused = (speed(run=run.with_(loss=loss), constants=CONSTANTS).parts_s for loss in ("full", "fused"))
+    assert fused["adapters"] < 0.5 * plain["adapters"]
+
+
 def test_every_family_and_stack_has_constants() -> None:
     assert set(KERNEL_CLASS) == set(CHOICES["stack"])
     names = frozenset(CONSTANTS)
@@ -345,18 +386,18 @@ def test_errors_on_the_calibration_rows() -> None:
         ratio = row.tokens_per_s_per_gpu / answer.tokens_per_s_per_gpu
         off.append(abs(1.0 / ratio - 1.0))
         inside.append(answer.low_factor <= ratio <= answer.high_factor)
-    assert np.median(off) < 0.065
-    assert np.quantile(off, 0.9) < 0.22
+    assert np.median(off) < 0.05
+    assert np.quantile(off, 0.9) < 0.21
     assert 0.75 <= np.mean(inside) <= 0.88
 
 
 #: Known jobs: what the source states, and the range that counts as reproduced.
 KNOWN_JOBS = {
-    "MLPerf Training 4.1 Llama-2-70B LoRA, 8 H100 (tokens/s/GPU)": ("mlp-041", 0.12),
+    "MLPerf Training 4.1 Llama-2-70B LoRA, 8 H100 (tokens/s/GPU)": ("mlp-041", 0.10),
     "7B QLoRA on 24 GB cards, fsdp_qlora benchmarks 2024-03": ("fsq-009", 0.15),
     "8B full, bf16, 8 H100, torchao float8 README": ("ao-001", 0.20),
-    "8B full, fp8, 8 H100, torchao float8 README": ("ao-002", 0.20),
-    "405B pre-training, fp8, 1,024 H100, Megatron-Bridge": ("mbr-042", 0.20),
+    "8B full, fp8, 8 H100, torchao float8 README": ("ao-002", 0.15),
+    "405B pre-training, fp8, 1,024 H100, Megatron-Bridge": ("mbr-042", 0.12),
 }
 
 

@@ -16,6 +16,10 @@ BACKWARD_PRODUCTS = 2.5
 #: Stacks that call the maker's own attention kernel (cuDNN through Transformer Engine).
 VENDOR_KERNEL = frozenset({"megatron"})
 
+#: Stacks whose context parallelism is PyTorch's ring: a kernel per block that arrives, and partial results
+#: merged in fp32 between them. (Ulysses attends to whole sequences; the maker's kernel merges inside.)
+MERGES_RING = frozenset({"torchtitan", "nemo-automodel"})
+
 
 def mean_context_tokens(*, seq_len: Number, window: Number, block: float) -> Number:
     """Keys that a query attends to on average under a causal mask, whole blocks on the diagonal counted.
@@ -63,6 +67,8 @@ def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     kernel = "vendor_attention_fraction" if run.stack in VENDOR_KERNEL else "attention_fraction"
     fraction = constants.of_family(kernel, card.family, card.power_watt)
     fraction = fraction * constants.of_stack("attention_kernel_ratio", run.stack)
+    if run.stack in MERGES_RING:
+        fraction = fraction * np.where(np.asarray(run.cp) > 1.0, constants["ring_attention_fraction"], 1.0)
     width_per_head = width / (2.0 * arch.heads)
     fraction = fraction / (1.0 + constants["attention_softmax_features"] / width_per_head)
     backward = BACKWARD_PRODUCTS / constants["attention_backward_ratio"]

@@ -15,8 +15,9 @@ def launch_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     """Host seconds to launch the kernels of one micro-batch on one pipeline stage.
 
     layers x (forward passes + backward) x seconds per layer, of the stack's kernel class, plus seconds per
-    adapted and per quantised module; sharding adds hooks and collectives per layer on eager stacks. The host
-    runs ahead of the device, so this is a floor, not an addition (see `step.overlapped_s`).
+    adapted module and, for the kernels that unpack it, per quantised module; sharding adds hooks and
+    collectives per layer on eager stacks. The host runs ahead of the device, so this is a floor, not an
+    addition (see `step.overlapped_s`).
     """
     arch = run.architecture
     passes = forward + BACKWARD_PASSES
@@ -25,6 +26,9 @@ def launch_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     if run.adapters:
         pairs = adapters(architecture=arch, targets=run.lora_targets)
         modules = float(sum(pair.layers * pair.active_copies for pair in pairs))
+    if run.quantization:
+        quantised = sum(m.layers * m.active_copies for m in arch.linears if m.group != "head")
+        modules = modules + float(quantised) * constants["launch_adapters_per_quantised_module"]
     seconds = passes * (arch.layers * layer + modules * layer * constants["launch_layers_per_adapter"])
     if run.architecture.experts:
         looped = constants.of_host("launch_layers_per_expert", run.stack)

@@ -13,8 +13,8 @@ BACKWARD_PASSES = 2.0
 #: Stacks whose adapters are PEFT's: kept in fp32, their inputs cast up.
 USES_PEFT = frozenset({"hf", "hf-lean", "hf-fused", "axolotl", "optimum-habana"})
 
-#: Stacks with fused adapter kernels for quantised bases; they are written for blocks with a gated feed-forward.
-FUSES_QUANTISED = frozenset({"hf-fused"})
+#: Stacks with fused adapter kernels, written for blocks with a gated feed-forward.
+FUSES_ADAPTERS = frozenset({"hf-fused"})
 
 
 def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number) -> Number:
@@ -23,13 +23,15 @@ def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number)
     The products (2 x tokens x rank x (in + out) each way, twice that backward) are thin, so their cost is
     mostly traffic. The adapted module's input is read again, often cast to the adapter's dtype and passed
     through dropout, and its gradient takes the same way back: bytes per input element, fitted per stack. The
-    output is written and added: bytes per output element. Source: counts derived (Hu et al. 2021), input bytes
-    fitted.
+    output is written and added: bytes per output element. A stack with fused adapter kernels uses them on
+    quantised bases, and on others where its fused loss shows that they are switched on. Source: counts derived
+    (Hu et al. 2021), input bytes fitted.
     """
     if not run.adapters:
         return 0.0
     seconds: Number = 0.0
-    fused = run.quantization and run.stack in FUSES_QUANTISED and run.architecture.gated_mlp
+    switched_on = bool(run.quantization) or run.loss == "fused"
+    fused = run.stack in FUSES_ADAPTERS and run.architecture.gated_mlp and switched_on
     kind = "fused_" if fused else "peft_" if run.stack in USES_PEFT else ""
     per_input = constants[f"{kind}lora_bytes_per_input_element"]
     per_output = constants["lora_bytes_per_output_element"]

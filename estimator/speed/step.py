@@ -152,6 +152,18 @@ def exposed_parts_s(
     return parts, wanted * scale
 
 
+def straggler_fraction(*, run: Run, constants: Constants) -> Number:
+    """Time lost to the slowest rank, as a share of the work: it grows with each doubling of the nodes.
+
+    Ranks that shard their weights meet in every layer and wait each time. Those that meet once per step average
+    their jitter over its n micro-batches first: 1 / sqrt(n) of it is left. Source: derived (mean of
+    independent delays), fitted.
+    """
+    nodes = np.maximum(run.gpus / run.accelerator.gpus_per_node, 1.0)
+    met = 1.0 if run.sharding in ("fsdp", "hsdp") else run.micro_batches
+    return constants["straggler_fraction_per_doubling"] * np.log2(nodes) / np.sqrt(met)
+
+
 def step_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     """Exposed seconds of one optimizer step of the whole job, by cause."""
     times = passes(run=run, constants=constants)
@@ -191,6 +203,5 @@ def step_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     parts |= once
     parts["optimizer"] = optimizer_s(run=run, constants=constants)
     working: Number = sum(parts.values(), start=0.0 * busy)
-    nodes = np.maximum(run.gpus / run.accelerator.gpus_per_node, 1.0)
-    parts["stragglers"] = working * constants["straggler_fraction_per_doubling"] * np.log2(nodes)
+    parts["stragglers"] = working * straggler_fraction(run=run, constants=constants)
     return parts
