@@ -38,31 +38,70 @@ def mean_context_tokens(*, seq_len: Number, window: Number, block: float) -> Num
     return reach - reach * reach / (2.0 * seq_len) + block / 2.0
 
 
-def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
-    """Seconds of attention over one micro-batch, all layers: ``forward`` passes and one backward.
+#: Tensors of the size of a query that a flash backward reads or writes (queries, outputs, their gradients twice),
+#: and of a key (keys and values, and their gradients).
+BACKWARD_QUERY_TENSORS, BACKWARD_KEY_TENSORS = 4.0, 4.0
 
-    FLOP of one forward: 2 x tokens x context x (query width + value width), over the flash fraction of the
-    16-bit peak; backward 2.5 times that at its own fraction. Eager attention computes the whole square and
-    moves the score matrix through memory several times instead.
 
-    Source: fractions fitted; counts derived. Validity: causal decoder models.
-    """
-    arch, card = run.architecture, run.accelerator
-    tokens = run.micro_batch_tokens
+def _layer_contexts(run: Run, constants: Constants) -> Number:
+    """Keys that a query attends to, summed over the layers, wider layers counted by their width."""
+    arch = run.architecture
     width = float(arch.query_features + arch.value_features)
     other = arch.global_attention
     wider = 2.0 * arch.heads * other.head_dim / width if other else 1.0
     full_layers = arch.attention_layers - arch.sliding_layers
     if run.attention == "eager":
-        context = run.seq_len * (arch.sliding_layers + wider * full_layers)
-    else:
-        block = constants["attention_block_tokens"]
-        context = wider * full_layers * mean_context_tokens(seq_len=run.seq_len, window=0.0, block=block)
-        if arch.sliding_layers:
-            window = float(arch.sliding_window)
-            local = mean_context_tokens(seq_len=run.seq_len, window=window, block=block)
-            context = context + arch.sliding_layers * local
-    flop = 2.0 * tokens * context * width / run.tp
+        return run.seq_len * (arch.sliding_layers + wider * full_layers)
+    block = constants["attention_block_tokens"]
+    context = wider * full_layers * mean_context_tokens(seq_len=run.seq_len, window=0.0, block=block)
+    if arch.sliding_layers:
+        local = mean_context_tokens(seq_len=run.seq_len, window=float(arch.sliding_window), block=block)
+        context = context + arch.sliding_layers * local
+    return context
+
+
+def attention_flop(*, run: Run, constants: Constants) -> Number:
+    """FLOP of one forward of attention over one micro-batch, all layers.
+
+    2 x tokens x context x (query width + value width) / tensor-parallel degree; the context is that of
+    `mean_context_tokens` for flash kernels and the whole sequence for eager ones. Source: derived.
+    """
+    width = float(run.architecture.query_features + run.architecture.value_features)
+    return 2.0 * run.micro_batch_tokens * _layer_contexts(run, constants) * width / run.tp
+
+
+def attention_bytes(*, run: Run, constants: Constants, forward: Number) -> Number:
+    """Bytes that attention moves over one micro-batch, all layers: ``forward`` passes and one backward.
+
+    A flash forward reads queries, keys and values and writes outputs, all in 16 bits; a backward reads and
+    writes those and their gradients. Eager attention moves the score matrix several times besides.
+    Source: derived.
+    """
+    arch = run.architecture
+    queries = float(arch.query_features + arch.value_features) / 2.0
+    keys = float(arch.kv_features) * run.cp
+    tensors = (
+        forward * (2.0 * queries + 2.0 * keys) + BACKWARD_QUERY_TENSORS * queries + BACKWARD_KEY_TENSORS * keys
+    )
+    traffic = 2.0 * run.micro_batch_tokens * tensors * arch.attention_layers / run.tp
+    if run.attention == "eager":
+        scores = run.micro_batch_tokens * _layer_contexts(run, constants) * (arch.heads / run.tp)
+        traffic = traffic + scores * constants["eager_attention_bytes_per_score"] * (forward + 2.0)
+    return traffic
+
+
+def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
+    """Seconds of attention over one micro-batch, all layers: ``forward`` passes and one backward.
+
+    FLOP over the flash fraction of the 16-bit peak, backward 2.5 times a forward's at its own fraction; and at
+    least the bytes of `attention_bytes` over bandwidth, which eager attention adds instead, for its kernels
+    follow one another.
+
+    Source: fractions fitted; counts derived. Validity: causal decoder models.
+    """
+    arch, card = run.architecture, run.accelerator
+    width = float(arch.query_features + arch.value_features)
+    flop = attention_flop(run=run, constants=constants)
     peak = base_peak_flop_per_s(run=run) * power_fraction(run=run, constants=constants)
     kernel = "vendor_attention_fraction" if run.stack in VENDOR_KERNEL else "attention_fraction"
     fraction = constants.of_family(kernel, card.family, card.power_watt)
@@ -73,7 +112,5 @@ def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     fraction = fraction / (1.0 + constants["attention_softmax_features"] / width_per_head)
     backward = BACKWARD_PRODUCTS / constants["attention_backward_ratio"]
     seconds = flop * (forward + backward) / (peak * fraction)
-    if run.attention == "eager":
-        traffic = tokens * context * (arch.heads / run.tp) * constants["eager_attention_bytes_per_score"]
-        seconds = seconds + traffic * (forward + 2.0) / card.memory_bytes_per_s
-    return seconds
+    traffic_s = attention_bytes(run=run, constants=constants, forward=forward) / card.memory_bytes_per_s
+    return seconds + traffic_s if run.attention == "eager" else np.maximum(seconds, traffic_s)

@@ -24,5 +24,9 @@ def dequantise_s(*, run: Run, constants: Constants, passes: Number) -> Number:
     per_parameter = constants.of_stack(f"{kind}_dequantise_bytes_per_parameter", run.stack)
     if run.quantization == "nf4-double":
         per_parameter = per_parameter + constants["double_quantisation_bytes_per_parameter"]
-    parameters = float(block_linear_parameters(architecture=run.architecture)) / (run.tp * run.ep)
-    return parameters * passes * per_parameter / run.accelerator.memory_bytes_per_s
+    return unpacked_parameters(run=run, passes=passes) * per_parameter / run.accelerator.memory_bytes_per_s
+
+
+def unpacked_parameters(*, run: Run, passes: Number) -> Number:
+    """Parameters unpacked on one card over one micro-batch. Source: derived."""
+    return float(block_linear_parameters(architecture=run.architecture)) / (run.tp * run.ep) * passes

@@ -60,12 +60,19 @@ def forward_bytes_per_token(architecture: Architecture, fused: int) -> float:
 
 
 def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
-    """Seconds of norms, rotary embeddings, residuals, activations and permutations over one micro-batch.
+    """Seconds of norms, rotary embeddings, residuals, activations and permutations over one micro-batch: the
+    bytes of `elementwise_bytes` over the bandwidth that such kernels reach. Source: fraction fitted.
+    """
+    traffic = elementwise_bytes(run=run, constants=constants, forward=forward)
+    return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
 
-    bytes x (forward passes + 2 for backward) / (bandwidth x reached fraction); bytes lie between those of
-    one kernel per operation and those of fused kernels by the stack's ``fusion_fraction``. Sequence
-    parallelism, always on beside tensor parallelism, divides the hidden-wide part too. Source: counts derived,
-    fractions fitted.
+
+def elementwise_bytes(*, run: Run, constants: Constants, forward: Number) -> Number:
+    """Bytes that the work between the matrix products moves over one micro-batch.
+
+    bytes x (forward passes + 2 for backward); bytes lie between those of one kernel per operation and those of
+    fused kernels by the stack's ``fusion_fraction``. Sequence parallelism, always on beside tensor
+    parallelism, divides the hidden-wide part too. Source: counts derived, fraction fitted.
     """
     fused = constants.of_stack("fusion_fraction", run.stack)
     if run.architecture.family in BRINGS_FUSED_KERNELS:
@@ -74,16 +81,24 @@ def elementwise_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     if run.quantization and run.stack in UPCASTS_QUANTISED and run.sharding not in ("fsdp", "hsdp"):
         eager = eager * UPCAST_RATIO
     per_token = eager + fused * (forward_bytes_per_token(run.architecture, 1) - eager)
-    traffic = run.micro_batch_tokens * per_token / run.tp * (forward + BACKWARD_PASSES)
-    return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
+    return run.micro_batch_tokens * per_token / run.tp * (forward + BACKWARD_PASSES)
 
 
 def low_precision_cast_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     """Seconds of quantising operands to 8 or 4 bits over one micro-batch; 0 in 16-bit runs.
 
-    Every product's operands (activations, gradients, weights) are read in 16 bits, their maxima taken, and
-    written narrow, some transposed too: a number of bytes per operand element, fitted. Tensor-parallel ranks
-    quantise their share before it is gathered.
+    Every element of `low_precision_cast_elements` is read in 16 bits, its block's maximum taken, and written
+    narrow, some transposed too: a number of bytes per element, fitted.
+    """
+    per_element = constants.of_stack("cast_bytes_per_element", run.stack)
+    elements = low_precision_cast_elements(run=run, forward=forward)
+    return elements * per_element / run.accelerator.memory_bytes_per_s
+
+
+def low_precision_cast_elements(*, run: Run, forward: Number) -> Number:
+    """Elements quantised over one micro-batch: every product's operands (activations, gradients, weights).
+
+    Tensor-parallel ranks quantise their share before it is gathered. 0 in 16-bit runs. Source: derived.
     """
     if run.compute_dtype in ("bf16", "fp16"):
         return 0.0
@@ -91,7 +106,6 @@ def low_precision_cast_s(*, run: Run, constants: Constants, forward: Number) -> 
     elements: Number = 0.0
     for sums in (dense, expert):
         features = sums.in_whole + sums.in_split + sums.out_whole + sums.out_split
-        weights = sums.weights * (sums.copies / run.ep if sums.copies > 1.0 else 1.0)
+        weights = sums.weights * sums.resident(run.ep)
         elements = elements + (run.micro_batch_tokens * sums.active * features + weights) / run.tp
-    per_element = constants.of_stack("cast_bytes_per_element", run.stack)
-    return elements * (forward + 1.0) * per_element / run.accelerator.memory_bytes_per_s
+    return elements * (forward + 1.0)

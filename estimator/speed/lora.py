@@ -27,21 +27,26 @@ def adapters_s(*, run: Run, constants: Constants, rate: Number, forward: Number)
     quantised bases, and on others where its fused loss shows that they are switched on. Source: counts derived
     (Hu et al. 2021), input bytes fitted.
     """
+    flop, traffic = adapters_work(run=run, constants=constants, forward=forward)
+    return flop / rate + traffic / run.accelerator.memory_bytes_per_s
+
+
+def adapters_work(*, run: Run, constants: Constants, forward: Number) -> tuple[Number, Number]:
+    """FLOP and bytes of the adapters over one micro-batch, as `adapters_s` counts them; 0 without adapters."""
     if not run.adapters:
-        return 0.0
-    seconds: Number = 0.0
+        return 0.0, 0.0
+    flop: Number = 0.0
+    traffic: Number = 0.0
     switched_on = bool(run.quantization) or run.loss == "fused"
     fused = run.stack in FUSES_ADAPTERS and run.architecture.gated_mlp and switched_on
     kind = "fused_" if fused else "peft_" if run.stack in USES_PEFT else ""
     per_input = constants[f"{kind}lora_bytes_per_input_element"]
     per_output = constants["lora_bytes_per_output_element"]
-    bandwidth = run.accelerator.memory_bytes_per_s
-    passes = forward + BACKWARD_PASSES
+    tokens = run.micro_batch_tokens * (forward + BACKWARD_PASSES)
     for sums in adapter_sums(run.architecture, run.lora_targets):
         if sums.modules:
             fan_in = sums.in_whole + sums.in_split / run.tp
             fan_out = sums.out_whole + sums.out_split / run.tp
-            traffic = (fan_in * per_input + fan_out * per_output) / bandwidth
-            products = 2.0 * run.lora_rank * (fan_in + fan_out) / rate
-            seconds = seconds + passes * run.micro_batch_tokens * sums.active * (traffic + products)
-    return seconds
+            traffic = traffic + tokens * sums.active * (fan_in * per_input + fan_out * per_output)
+            flop = flop + tokens * sums.active * 2.0 * run.lora_rank * (fan_in + fan_out)
+    return flop, traffic

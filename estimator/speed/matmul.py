@@ -91,16 +91,45 @@ class Counts:
     input_gradient: float = 0.0
     weight_gradient: float = 0.0
 
+    @property
+    def total(self) -> float:
+        """Products of any kind."""
+        return self.forward + self.input_gradient + self.weight_gradient
+
+
+def products_flop(*, sums: Sums, counts: Counts, tokens: Number, tp: Number) -> Number:
+    """FLOP of the matrix products of some modules over one micro-batch: 2 m k n each. Source: derived.
+
+    >>> sums = Sums(weights=8.0, in_whole=2.0, out_split=4.0, modules=1.0)
+    >>> products_flop(sums=sums, counts=Counts(forward=1.0), tokens=10.0, tp=2.0)
+    80.0
+    """
+    return 2.0 * tokens * sums.active * sums.weights / tp * counts.total
+
+
+def products_bytes(*, sums: Sums, counts: Counts, tokens: Number, tp: Number, ep: Number = 1.0) -> Number:
+    """Operand bytes of the same products, each matrix once and in 16 bits: 2 (mk + kn + mn). Source: derived.
+
+    >>> sums = Sums(weights=8.0, in_whole=2.0, out_split=4.0, modules=1.0)
+    >>> products_bytes(sums=sums, counts=Counts(forward=1.0), tokens=10.0, tp=1.0)
+    136.0
+    """
+    fan_in = sums.in_whole + sums.in_split / tp
+    fan_out = sums.out_whole + sums.out_split / tp
+    held = sums.weights / tp * sums.resident(ep)
+    return 2.0 * counts.total * (tokens * sums.active * (fan_in + fan_out) + held)
+
 
 def products_s(
     *, sums: Sums, unit: Unit, counts: Counts, tokens: Number, tp: Number, ep: Number = 1.0, grouped: bool = True
 ) -> Number:
     """Seconds of the matrix products of some modules over one micro-batch.
 
-    For an (m x k)(k x n) product: 2 m k n / rate; plus 2 k x idle outputs / rate, for the last wave of tiles
-    is on average part empty whatever m and n are; plus operand bytes, 2 (mk + kn + mn), times the fraction of
-    them that does not hide behind arithmetic, over bandwidth. Summed over modules it is linear in the sums of
-    `shapes.Sums`, so no loop is left, and tensor parallelism shows as narrower products.
+    For an (m x k)(k x n) product: FLOP / rate; plus 2 k x idle outputs / rate, for the last wave of tiles
+    is on average part empty whatever m and n are; plus operand bytes times the fraction of them that does not
+    hide behind arithmetic, over bandwidth; and at least all operand bytes over bandwidth. Summed over modules
+    it needs only the sums of `shapes.Sums`, so no loop is left, and tensor parallelism shows as narrower
+    products.
 
     Args:
         sums: of the modules.
@@ -112,16 +141,12 @@ def products_s(
 
     Source: derived; rates and fractions fitted. Validity: 16-bit and narrower operands, m above about 100.
     """
-    routed = tokens * sums.active
-    local = sums.copies / ep if sums.copies > 1.0 else 1.0
-    launches = 1.0 if grouped else local
+    launches = 1.0 if grouped else sums.resident(ep)
     fan_in = sums.in_whole + sums.in_split / tp
     fan_out = sums.out_whole + sums.out_split / tp
-    weights = sums.weights / tp
-    total = counts.forward + counts.input_gradient + counts.weight_gradient
-    flop = 2.0 * routed * weights * total
+    flop = products_flop(sums=sums, counts=counts, tokens=tokens, tp=tp)
     edges = launches * (counts.forward * fan_in + counts.input_gradient * fan_out)
-    edges = edges + counts.weight_gradient * routed * sums.modules
-    operands = total * (routed * (fan_in + fan_out) + local * weights)
+    edges = edges + counts.weight_gradient * tokens * sums.active * sums.modules
     arithmetic = (flop + 2.0 * unit.idle_outputs * edges) / unit.flop_per_s
-    return arithmetic + unit.operand_fraction * 2.0 * operands / unit.memory_bytes_per_s
+    traffic = products_bytes(sums=sums, counts=counts, tokens=tokens, tp=tp, ep=ep) / unit.memory_bytes_per_s
+    return np.maximum(arithmetic + unit.operand_fraction * traffic, traffic)

@@ -37,8 +37,7 @@ def step_bytes_per_parameter(*, run: Run) -> float:
 def optimizer_s(*, run: Run, constants: Constants) -> Number:
     """Seconds of one optimizer update: trained parameters per rank x bytes / bandwidth; over the host's
     memory where the states live there, with the gradients and weights carried over the host link."""
-    ranks = run.shards * run.tp * run.pp
-    parameters = trainable_parameters(run=run) / ranks
+    parameters = updated_parameters(run=run)
     traffic = parameters * step_bytes_per_parameter(run=run)
     if run.offload in ("params", "all"):
         carried = parameters * 4.0 / constants["host_link_bytes_per_s"]
@@ -46,8 +45,19 @@ def optimizer_s(*, run: Run, constants: Constants) -> Number:
     return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
 
 
+def updated_parameters(*, run: Run) -> Number:
+    """Trained parameters whose state one card keeps. Source: derived."""
+    return trainable_parameters(run=run) / (run.shards * run.tp * run.pp)
+
+
 def accumulation_s(*, run: Run, constants: Constants) -> Number:
-    """Seconds per micro-batch of adding weight gradients to their buffer: read, read, write.
+    """Seconds per micro-batch of adding weight gradients to their buffer: bytes / reached bandwidth."""
+    traffic = accumulation_bytes(run=run)
+    return traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
+
+
+def accumulation_bytes(*, run: Run) -> Number:
+    """Bytes per micro-batch of adding weight gradients to their buffer: read, read, write. Source: derived.
 
     The first micro-batch of a step only writes, so one alone costs nothing here. Sharded gradients are added
     after they are scattered, each rank its share; Megatron adds within the matrix product.
@@ -57,9 +67,8 @@ def accumulation_s(*, run: Run, constants: Constants) -> Number:
     ranks = run.tp * run.pp * (1.0 if run.adapters else run.ep)
     if run.sharding in ("fsdp", "hsdp", "zero2"):
         ranks = run.shards * run.tp * run.pp
-    traffic = trainable_parameters(run=run) / ranks * 3.0 * DTYPE_BYTES[run.weights_dtype]
     again = 1.0 - 1.0 / run.micro_batches
-    return again * traffic / (run.accelerator.memory_bytes_per_s * constants["bandwidth_fraction"])
+    return again * trainable_parameters(run=run) / ranks * 3.0 * DTYPE_BYTES[run.weights_dtype]
 
 
 def offload_s(*, run: Run, constants: Constants) -> Number:

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from estimator.architecture import Architecture, Linear
+from estimator.numbers import Number
 from estimator.parameters import adapters
+
+#: Groups of modules that all tokens pass, the head left out.
+DENSE_GROUPS = ("attention", "mlp", "shared_expert", "router", "mixer")
 
 #: Modules that tensor parallelism splits along their input; all others are split along their output.
 ROW_PARALLEL = frozenset({"o", "down"})
@@ -35,6 +39,10 @@ class Sums:
     out_whole: float = 0.0
     out_split: float = 0.0
     modules: float = 0.0
+
+    def resident(self, ep: Number) -> Number:
+        """Copies of each module on one expert-parallel rank."""
+        return self.copies / ep if self.copies > 1.0 else 1.0
 
 
 def _sums(shapes: list[tuple[str, int, int, int]], copies: float = 1.0, active: float = 1.0) -> Sums:
@@ -68,16 +76,22 @@ def _fused(linears: list[Linear], roles: tuple[str, ...]) -> list[tuple[str, int
 
 
 @cache
-def dense_sums(architecture: Architecture, fused: bool = False, without_last: bool = False) -> Sums:
+def dense_sums(
+    architecture: Architecture,
+    fused: bool = False,
+    without_last: bool = False,
+    groups: tuple[str, ...] = DENSE_GROUPS,
+) -> Sums:
     """Every linear module that all tokens pass, the head left out; a mixer as one square module per layer.
 
     Args:
         architecture: the model.
         fused: the stack joins query, key and value, and gate and up, into one product each.
         without_last: leave out each block's last product (``down``).
+        groups: only these.
     """
     shapes: list[tuple[str, int, int, int]] = []
-    for group in ("attention", "mlp", "shared_expert", "router"):
+    for group in groups:
         members = [m for m in architecture.linears if m.group == group]
         if group == "attention" and (fused or architecture.fused_qkv):
             shapes += _fused(members, ("q", "k", "v"))
@@ -87,7 +101,7 @@ def dense_sums(architecture: Architecture, fused: bool = False, without_last: bo
             shapes += [_shape(m) for m in members]
     if without_last:
         shapes = [shape for shape in shapes if shape[0] != "down"]
-    if architecture.mixer:
+    if architecture.mixer and "mixer" in groups:
         width = max(round(architecture.mixer.matmul_parameters / architecture.hidden), 1)
         shapes.append(("mixer", architecture.hidden, width, architecture.mixer.layers))
     return _sums(shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +27,7 @@ from estimator.speed.loss import loss_s
 from estimator.speed.matmul import Counts, Unit, products_s, rate_flop_per_s
 from estimator.speed.optimizer import accumulation_s, offload_s, optimizer_s
 from estimator.speed.pipeline import bubble_fraction, stage_share
-from estimator.speed.shapes import dense_sums, expert_sums, head_sums
+from estimator.speed.shapes import DENSE_GROUPS, Sums, dense_sums, expert_sums, head_sums
 
 #: Stacks that run query, key and value, and gate and up, as one product each.
 FUSES_PROJECTIONS = frozenset({"megatron", "llm-foundry", "internevo"})
@@ -73,53 +74,88 @@ def _unit(run: Run, constants: Constants, rate: Number) -> Unit:
     )
 
 
+def dense_products(
+    *, run: Run, constants: Constants, groups: tuple[str, ...] = DENSE_GROUPS
+) -> tuple[tuple[Sums, Counts], ...]:
+    """Products of the modules that every token passes, all layers, with how often each runs in a micro-batch."""
+    fused = run.stack in FUSES_PROJECTIONS
+    early = run.stack in STOPS_RECOMPUTE_EARLY
+    return _with_recompute(
+        run, constants, lambda last: dense_sums(run.architecture, fused, early and not last, groups)
+    )
+
+
+def expert_products(*, run: Run, constants: Constants) -> tuple[tuple[Sums, Counts], ...]:
+    """The same of the routed experts."""
+    fused = run.stack in FUSES_PROJECTIONS
+    early = run.stack in STOPS_RECOMPUTE_EARLY
+    return _with_recompute(run, constants, lambda last: expert_sums(run.architecture, fused, early and not last))
+
+
+def _with_recompute(
+    run: Run, constants: Constants, sums: Callable[[bool], Sums]
+) -> tuple[tuple[Sums, Counts], ...]:
+    """A forward and backward of all modules, and the recomputed forward, which may end before the last."""
+    once = Counts(forward=1.0, input_gradient=1.0, weight_gradient=0.0 if run.adapters else 1.0)
+    if run.recompute == "none":
+        return ((sums(True), once),)
+    again = Counts(forward=passes(run=run, constants=constants).matmul - 1.0)
+    return ((sums(True), once), (sums(False), again))
+
+
+def head_products(*, run: Run) -> tuple[Sums, Counts]:
+    """The language-model head, which is never recomputed."""
+    trained = 1.0 if not run.adapters or "head" in run.also_trained else 0.0
+    return head_sums(run.architecture), Counts(forward=1.0, input_gradient=1.0, weight_gradient=trained)
+
+
 def device_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     """Device seconds of one micro-batch on the slowest pipeline stage, by kind of work."""
-    arch = run.architecture
     times = passes(run=run, constants=constants)
     wide = rate_flop_per_s(run=run, constants=constants, low_precision=False)
     narrow = rate_flop_per_s(run=run, constants=constants, low_precision=True)
-    trained = 0.0 if run.adapters else 1.0
-    tokens = run.micro_batch_tokens
-    fused = run.stack in FUSES_PROJECTIONS
-    early = run.stack in STOPS_RECOMPUTE_EARLY
-    once = Counts(forward=1.0, input_gradient=1.0, weight_gradient=trained)
-    again = Counts(forward=times.matmul - 1.0)
-    unit = _unit(run, constants, narrow)
-    blocks = products_s(sums=dense_sums(arch, fused), unit=unit, counts=once, tokens=tokens, tp=run.tp)
-    if run.recompute != "none":
-        sums = dense_sums(arch, fused, early)
-        blocks = blocks + products_s(sums=sums, unit=unit, counts=again, tokens=tokens, tp=run.tp)
-    parts: dict[str, Number] = {"matrix products": blocks / run.pp}
-    if arch.experts:
-        unit = _unit(run, constants, narrow * constants.of_stack("expert_rate_fraction", run.stack))
-        grouped = KERNEL_CLASS[run.stack] != "eager"
-        routed = partial(products_s, unit=unit, tokens=tokens, tp=run.tp, ep=run.ep, grouped=grouped)
-        experts = routed(sums=expert_sums(arch, fused), counts=once)
-        if run.recompute != "none":
-            experts = experts + routed(sums=expert_sums(arch, fused, early), counts=again)
-        parts["expert products"] = experts / run.pp
-    blocks_only = {
+    blocks: dict[str, Number] = {
+        "matrix products": dense_s(run=run, constants=constants, rate=narrow),
+        **(
+            {"expert products": experts_s(run=run, constants=constants, rate=narrow)}
+            if run.architecture.experts
+            else {}
+        ),
         "attention": attention_s(run=run, constants=constants, forward=times.attention),
         "element-wise": elementwise_s(run=run, constants=constants, forward=times.elementwise),
         "casts": low_precision_cast_s(run=run, constants=constants, forward=times.matmul),
         "adapters": adapters_s(run=run, constants=constants, rate=wide, forward=times.matmul),
         "dequantisation": dequantise_s(run=run, constants=constants, passes=times.matmul + 1.0),
     }
-    for name, seconds in blocks_only.items():
-        parts[name] = seconds / run.pp
-    share = stage_share(run=run, constants=constants)
-    head_trained = 1.0 if not run.adapters or "head" in run.also_trained else 0.0
-    head = products_s(
-        sums=head_sums(arch),
-        unit=_unit(run, constants, wide),
-        counts=Counts(forward=1.0, input_gradient=1.0, weight_gradient=head_trained),
-        tokens=tokens,
-        tp=run.tp,
-    )
-    parts["vocabulary"] = (head + loss_s(run=run, constants=constants)) * share
+    parts = {name: seconds / run.pp for name, seconds in blocks.items()}
+    head = head_s(run=run, constants=constants, rate=wide) + loss_s(run=run, constants=constants)
+    parts["vocabulary"] = head * stage_share(run=run, constants=constants)
     parts["gradient accumulation"] = accumulation_s(run=run, constants=constants)
     return parts
+
+
+def dense_s(*, run: Run, constants: Constants, rate: Number, groups: tuple[str, ...] = DENSE_GROUPS) -> Number:
+    """Seconds of the products of `dense_products` over one micro-batch, all layers."""
+    unit = _unit(run, constants, rate)
+    found = dense_products(run=run, constants=constants, groups=groups)
+    each = (products_s(sums=s, unit=unit, counts=c, tokens=run.micro_batch_tokens, tp=run.tp) for s, c in found)
+    return sum(each, start=0.0)
+
+
+def experts_s(*, run: Run, constants: Constants, rate: Number) -> Number:
+    """Seconds of the routed experts' products over one micro-batch, all layers."""
+    unit = _unit(run, constants, rate * constants.of_stack("expert_rate_fraction", run.stack))
+    grouped = KERNEL_CLASS[run.stack] != "eager"
+    routed = partial(products_s, unit=unit, tokens=run.micro_batch_tokens, tp=run.tp, ep=run.ep, grouped=grouped)
+    each = (routed(sums=sums, counts=counts) for sums, counts in expert_products(run=run, constants=constants))
+    return sum(each, start=0.0)
+
+
+def head_s(*, run: Run, constants: Constants, rate: Number) -> Number:
+    """Seconds of the language-model head's products over one micro-batch."""
+    sums, counts = head_products(run=run)
+    unit = _unit(run, constants, rate)
+    return products_s(sums=sums, unit=unit, counts=counts, tokens=run.micro_batch_tokens, tp=run.tp)
 
 
 def overlapped_s(*, device_s: Number, host_s: Number, sharpness: float) -> Number:
