@@ -224,6 +224,7 @@ def estimate(**given: Any) -> None:
         show_what_if,
         what_if_rows,
     )
+    from reports.commands.plot import Plot
 
     autocast = {None: None, True: "yes", False: "no"}[given["autocast"]]
     run, values = run_from_flags(
@@ -237,7 +238,11 @@ def estimate(**given: Any) -> None:
         lora_rank=given["lora_rank"],
         cells={**{name: given[name] for name in CELLS}, "autocast": autocast},
     )
+    picture = Plot.of(given["plot"], dpi=given["dpi"])
     answer = answer_estimate(run=run, constants=values)
+    if picture:
+        picture.write(run=run, constants=values)
+        say(f"wrote {picture.path}")
     if given["what_if"]:
         answer["what_if"] = what_if_rows(run=run, constants=values)
     if given["as_json"]:

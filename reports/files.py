@@ -10,8 +10,12 @@ from pathlib import Path
 from estimator.errors import InputError
 
 
-def check_directory(directory: Path) -> None:
+def check_directory(directory: Path, *, flag: str = "--out") -> None:
     """Refuse a place that cannot hold the files, before anything is drawn.
+
+    Args:
+        directory: where the files go.
+        flag: that names it.
 
     Raises:
         InputError: the path, or a part of it, is a file.
@@ -19,11 +23,32 @@ def check_directory(directory: Path) -> None:
     for place in (directory, *directory.parents):
         if place.exists():
             if not place.is_dir():
-                raise InputError(f"--out {directory}: {place} is a file. Name a directory, new or existing.")
+                raise InputError(f"{flag} {directory}: {place} is a file. Name a directory, new or existing.")
             return
 
 
-def write_files(directory: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
+def check_file(path: Path, *, flag: str, endings: tuple[str, ...]) -> None:
+    """Refuse a file that cannot be written, before anything is worked out.
+
+    Args:
+        path: the file.
+        flag: that names it.
+        endings: those allowed, the usual one first.
+
+    Raises:
+        InputError: another ending, a directory, or a place that cannot hold it.
+    """
+    if path.suffix.lower() not in endings:
+        allowed = " and ".join(endings)
+        raise InputError(
+            f"{flag} {path}: only {allowed} files are written. Write {flag} {path.with_suffix(endings[0])}."
+        )
+    if path.is_dir():
+        raise InputError(f"{flag} {path} is a directory. Name a {' or '.join(endings)} file.")
+    check_directory(path.parent, flag=flag)
+
+
+def write_files(directory: Path, files: Mapping[str, bytes], *, flag: str = "--out") -> tuple[Path, ...]:
     """Write every file under a temporary name in the directory, then move all of them into place.
 
     An error or an interrupt before the last byte is on disk leaves the directory as it was; each move replaces
@@ -32,11 +57,11 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]
     Raises:
         InputError: the directory or a file in it cannot be written.
     """
-    check_directory(directory)
+    check_directory(directory, flag=flag)
     targets = {directory / name: content for name, content in files.items()}
     blocked = [target.name for target in targets if target.is_dir()]
     if blocked:
-        raise InputError(f"--out {directory}: {', '.join(blocked)} is a directory there. Name another directory.")
+        raise InputError(f"{flag} {directory}: {', '.join(blocked)} is a directory there. Name another.")
     created = [place for place in (directory, *directory.parents) if not place.exists()]
     pending: dict[Path, Path] = {}
     done = False
@@ -50,7 +75,7 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]
         done = True
     except OSError as error:
         raise InputError(
-            f"--out {directory}: cannot write there ({error.strerror or error}). Files that were there are whole."
+            f"{flag} {directory}: cannot write there ({error.strerror or error}). Files that were there are whole."
         ) from error
     finally:
         if not done:

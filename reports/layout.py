@@ -15,6 +15,7 @@ Format = Literal["tables", "markdown", "json"]
 
 PAPER_IN: dict[Paper, tuple[float, float]] = {"a4": (8.27, 11.69), "letter": (8.5, 11.0)}
 """Width and height in inches."""
+DPI = 150
 DPI_RANGE = (50, 1200)
 FLAGS = ("charts", "dpi", "theme", "paper", "focus")
 """Flags of ``ftcost plan`` that shape the files."""
@@ -33,7 +34,7 @@ class Layout:
     """
 
     charts: tuple[ChartFormat, ...] = ("png",)
-    dpi: int = 150
+    dpi: int = DPI
     theme: Theme = "light"
     paper: Paper = "a4"
     focus: bool = False
@@ -57,10 +58,21 @@ def layout_of(given: Mapping[str, Any]) -> Layout:
     for name, kind in (("theme", Theme), ("paper", Paper)):
         if name in asked:
             asked[name] = _one(asked[name], get_args(kind), flag=f"--{name}")
-    low, high = DPI_RANGE
-    if not low <= asked.get("dpi", low) <= high:
-        raise InputError(f"--dpi {asked['dpi']} is outside {low} to {high}.")
+    if "dpi" in asked:
+        asked["dpi"] = dots_per_inch(asked["dpi"])
     return Layout(**asked)
+
+
+def dots_per_inch(dpi: int) -> int:
+    """The resolution of a PNG, if it is a usable one.
+
+    Raises:
+        InputError: it is not.
+    """
+    low, high = DPI_RANGE
+    if not low <= dpi <= high:
+        raise InputError(f"--dpi {dpi} is outside {low} to {high}.")
+    return dpi
 
 
 def format_of(given: Mapping[str, Any]) -> Format:

@@ -362,6 +362,8 @@ def estimate_flags() -> Sequence[click.Parameter]:
         Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
         Flag("--loss", panel=TRAIN, help="full, chunked or fused. [the stack's default]"),
         Flag("--what-if", is_flag=True, panel=OUTPUT, help="List the changes that would make it fit."),
+        Flag("--plot", type=click.Path(path_type=Path), panel=OUTPUT, help="Roofline picture, a PNG file."),
+        Flag("--dpi", type=int, panel=OUTPUT, help="Pixels per inch of the picture. [150]"),
         settings(),
         as_json(),
     )

@@ -64,6 +64,15 @@ PART_COLOURS = (
 )
 """For the parts of memory and of time, in the order in which a plan names them."""
 
+RESOURCE_COLOURS: dict[str, str] = {
+    "arithmetic": "#4477aa",
+    "memory bandwidth": "#ee7733",
+    "host": "#aa3377",
+    "links": "#228833",
+    "waiting": "#ccbb44",
+}
+"""For what the time of a step waits for."""
+
 RISE = "#bb5566"
 FALL = "#004488"
 

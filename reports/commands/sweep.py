@@ -16,7 +16,7 @@ from estimator.result import Arm, Plan
 from estimator.scenario import Scenario
 from reports.commands.scenario_file import Given
 from reports.commands.vary import Axis, Point, axis, counting, grid, written
-from reports.files import check_directory, write_files
+from reports.files import check_file, write_files
 from reports.flags import scenario_of
 
 CSV, PARQUET = ".csv", ".parquet"
@@ -145,20 +145,13 @@ def check_target(path: Path) -> None:
     """Refuse a file that cannot be written, before anything is planned.
 
     Raises:
-        InputError: another ending, or a directory.
+        InputError: another ending, a directory, or Parquet without the package that writes it.
     """
-    ending = path.suffix.lower()
-    if ending not in (CSV, PARQUET):
-        raise InputError(
-            f"--out {path}: only {CSV} and {PARQUET} files are written. Write --out {path.with_suffix(CSV)}."
-        )
-    if ending == PARQUET and importlib.util.find_spec("pyarrow") is None:
+    check_file(path, flag="--out", endings=(CSV, PARQUET))
+    if path.suffix.lower() == PARQUET and importlib.util.find_spec("pyarrow") is None:
         raise InputError(
             f"--out {path}: {PARQUET} needs pyarrow. Run pip install 'ftcost[parquet]', or write a {CSV} file."
         )
-    if path.is_dir():
-        raise InputError(f"--out {path} is a directory. Name a {CSV} or {PARQUET} file.")
-    check_directory(path.parent)
 
 
 def write_table(path: Path, content: bytes) -> None:
