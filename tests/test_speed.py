@@ -19,6 +19,7 @@ from estimator.run import CHOICES, Run
 from estimator.speed import job_time, resource_fractions, speed
 from estimator.speed.attention import attention_s
 from estimator.speed.constants import KERNEL_CLASS, Constants, family_row
+from estimator.speed.dequantise import dequantise_s
 from estimator.speed.launch import launch_s
 from estimator.speed.matmul import Counts, Unit, peak_flop_per_s, products_s
 from estimator.speed.pipeline import bubble_fraction
@@ -270,6 +271,16 @@ def test_unpacking_a_quantised_module_costs_the_host_half_an_adapter() -> None:
     )
     layer, adapter = CONSTANTS["eager_launch_s_per_layer"], CONSTANTS["launch_layers_per_adapter"]
     assert packed - bare == pytest.approx(3.0 * 32 * 7 * 0.5 * adapter * layer)
+
+
+def test_unpacking_is_traffic_and_vector_work() -> None:
+    run = RUNS["8B LoRA, one card"].with_(quantization="nf4", method="qlora")
+    flop = CONSTANTS["nf4_dequantise_flop_per_parameter"]
+    for name, bandwidth, fp32 in (("a100-80gb-sxm", 2.039e12, 19.5e12), ("rtx-4090", 1.008e12, 82.6e12)):
+        found = dequantise_s(run=run.with_(accelerator=card(name)), constants=Constants(CONSTANTS), passes=3.0)
+        each = 2.56 / (bandwidth * CONSTANTS["bandwidth_fraction"]) + flop / fp32
+        assert found == pytest.approx(3.0 * 6979321856 * each)
+    assert dequantise_s(run=run.with_(quantization=""), constants=Constants(CONSTANTS), passes=3.0) == 0.0
 
 
 def test_a_fused_stack_fuses_adapters_when_its_loss_is_fused() -> None:

@@ -11,22 +11,25 @@ BITS = {"nf4": 4, "nf4-double": 4, "int8": 8, "gptq-int4": 4, "gptq-int8": 8}
 
 
 def dequantise_s(*, run: Run, constants: Constants, passes: Number) -> Number:
-    """Seconds of dequantisation over one micro-batch: parameters x passes x bytes per parameter / bandwidth.
+    """Seconds of dequantisation over one micro-batch, before every product that uses the weights.
 
-    A pass is a forward, a recomputed forward or the gradient of the input. The bytes are effective ones: the
-    ideal is 0.5 read and 2 written, kernels reach a fifth to a half of bandwidth and double quantisation
-    adds a pass over the block scales. Experts are unpacked whether a token visits them or not.
-    Source: fitted; 13 bytes are the 6.5 ms per billion parameters of an 80 GB A100.
+    A pass is a forward, a recomputed forward or the gradient of the input. Traffic over the bandwidth that such
+    kernels reach, plus vector work over the card's fp32 rate, for unpacking four bits by comparisons or shifts is
+    tens of instructions. Experts are unpacked whether a token visits them or not.
+    Source: traffic derived, work fitted: on an A100 unpacking NF4 is two thirds work, on a GeForce card traffic.
     """
     if not run.quantization:
         return 0.0
+    card = run.accelerator
+    flop, traffic = dequantise_work(run=run, constants=constants, passes=passes)
+    return traffic / (card.memory_bytes_per_s * constants["bandwidth_fraction"]) + flop / card.fp32_flop_per_s
+
+
+def dequantise_work(*, run: Run, constants: Constants, passes: Number) -> tuple[Number, Number]:
+    """FLOP and bytes of dequantisation on one card over one micro-batch, as `dequantise_s` counts them."""
     kind = run.quantization.split("-")[0]
     per_parameter = constants.of_stack(f"{kind}_dequantise_bytes_per_parameter", run.stack)
     if run.quantization == "nf4-double":
         per_parameter = per_parameter + constants["double_quantisation_bytes_per_parameter"]
-    return unpacked_parameters(run=run, passes=passes) * per_parameter / run.accelerator.memory_bytes_per_s
-
-
-def unpacked_parameters(*, run: Run, passes: Number) -> Number:
-    """Parameters unpacked on one card over one micro-batch. Source: derived."""
-    return float(block_linear_parameters(architecture=run.architecture)) / (run.tp * run.ep) * passes
+    parameters = float(block_linear_parameters(architecture=run.architecture)) / (run.tp * run.ep) * passes
+    return parameters * constants[f"{kind}_dequantise_flop_per_parameter"], parameters * per_parameter

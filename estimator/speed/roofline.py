@@ -12,7 +12,7 @@ from estimator.run import DTYPE_BYTES, Run
 from estimator.speed.attention import BACKWARD_PRODUCTS, attention_bytes, attention_flop, attention_s
 from estimator.speed.bound import RESOURCE
 from estimator.speed.constants import Constants
-from estimator.speed.dequantise import BITS, dequantise_s, unpacked_parameters
+from estimator.speed.dequantise import dequantise_s, dequantise_work
 from estimator.speed.elementwise import (
     elementwise_bytes,
     elementwise_s,
@@ -67,9 +67,8 @@ BYTES_PER_ELEMENTWISE_FLOP = 6.0
 LOSS_FLOP_PER_LOGIT = 7.0
 #: Per parameter of Adam: two for each mean, two corrections, square root, sum, quotient, decay, scale, difference.
 OPTIMIZER_FLOP_PER_PARAMETER = 12.0
-#: Per element quantised: absolute maximum and scale. Per parameter unpacked: scale. Per gradient added: sum.
-CAST_FLOP, UNPACK_FLOP, ACCUMULATE_FLOP = 2.0, 1.0, 1.0
-BYTES_16_BIT = 2.0
+#: Per element quantised: absolute maximum and scale. Per gradient added: sum.
+CAST_FLOP, ACCUMULATE_FLOP = 2.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,10 +242,9 @@ def _other_points(run: Run, constants: Constants) -> list[Point]:
     seconds = adapters_s(run=run, constants=constants, rate=wide, forward=times.matmul)
     work["adapters"] = (*adapted, seconds)
     if run.quantization:
-        unpacked = unpacked_parameters(run=run, passes=times.matmul + 1.0)
-        moved = unpacked * (BITS[run.quantization] / 8.0 + BYTES_16_BIT)
+        unpacked = dequantise_work(run=run, constants=constants, passes=times.matmul + 1.0)
         seconds = dequantise_s(run=run, constants=constants, passes=times.matmul + 1.0)
-        work["dequantisation"] = (unpacked * UNPACK_FLOP, moved, seconds)
+        work["dequantisation"] = (*unpacked, seconds)
     units = {"attention": _wide(run), "adapters": _wide(run)}
     points = [_point(name, name, amounts, blocks, units.get(name, VECTOR)) for name, amounts in work.items()]
     logits = tokens * float(run.architecture.vocab) / run.tp * LOSS_FLOP_PER_LOGIT
