@@ -13,7 +13,7 @@ from estimator.speed.matmul import base_peak_flop_per_s, power_fraction
 #: keys) against two forward (Dao 2023, arXiv 2307.08691, section 3.1).
 BACKWARD_PRODUCTS = 2.5
 
-#: Stacks that call the maker's own attention kernel (cuDNN through Transformer Engine).
+#: Stacks that call the maker's own attention kernel (cuDNN through Transformer Engine) where it is the faster.
 VENDOR_KERNEL = frozenset({"megatron"})
 
 #: Stacks whose context parallelism is PyTorch's ring: a kernel per block that arrives, and partial results
@@ -103,8 +103,10 @@ def attention_s(*, run: Run, constants: Constants, forward: Number) -> Number:
     width = float(arch.query_features + arch.value_features)
     flop = attention_flop(run=run, constants=constants)
     peak = base_peak_flop_per_s(run=run) * power_fraction(run=run, constants=constants)
-    kernel = "vendor_attention_fraction" if run.stack in VENDOR_KERNEL else "attention_fraction"
-    fraction = constants.of_family(kernel, card.family, card.power_watt)
+    fraction = constants.of_family("attention_fraction", card.family, card.power_watt)
+    if run.stack in VENDOR_KERNEL:
+        vendor = constants.of_family("vendor_attention_fraction", card.family, card.power_watt)
+        fraction = np.maximum(fraction, vendor)
     fraction = fraction * constants.of_stack("attention_kernel_ratio", run.stack)
     if run.stack in MERGES_RING:
         fraction = fraction * np.where(np.asarray(run.cp) > 1.0, constants["ring_attention_fraction"], 1.0)
