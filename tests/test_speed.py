@@ -263,6 +263,15 @@ def test_a_merging_ring_slows_attention_and_nothing_else() -> None:
     assert seconds(ring) * CONSTANTS["ring_attention_fraction"] == pytest.approx(seconds(ulysses))
 
 
+@pytest.mark.parametrize(("name", "faster"), [("a100-80gb-sxm", False), ("h100-80gb-sxm", True), ("mi300x", True)])
+def test_the_makers_kernel_serves_where_it_is_faster(name: str, faster: bool) -> None:
+    plain, makers = (
+        attention_s(run=a_run(accelerator=card(name), stack=stack), constants=Constants(CONSTANTS), forward=1.0)
+        for stack in ("xtuner", "megatron")
+    )
+    assert makers < plain if faster else makers == plain
+
+
 def test_unpacking_a_quantised_module_costs_the_host_half_an_adapter() -> None:
     plain = RUNS["8B LoRA, one card"]
     known = Constants(CONSTANTS)
