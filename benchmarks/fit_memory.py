@@ -10,12 +10,16 @@ The objective is the mean of |ln(predicted / measured)|, each term capped at CAP
 misreported do not steer, each team's rows weighted by 1/sqrt(number). Coordinate search on a grid inside each
 constant's bounds, from a start that was set before looking at the data: deterministic, no random numbers.
 
+Constants of the allocator's pool and of the process also meet the nvidia-smi figures that the notes of the fms
+speed runs state. Those of the Qwen runs are a team that is never fitted: they only check.
+
 Held out, twice: all rows of one team at a time (a constant that only this team informs then stays at its
 start), and all rows of one model of one team at a time. The P10 and P90 of a constant are those of the second
 kind of refits. The spread of the predictions has to serve both a new model of a known team and a new team: for
-each group of stacks it is the 80th percentile of both kinds of held-out errors together, each divided by the
-share of the figure that is not weights and optimizer state. Whether a run fits does not depend on the gaps in
-which teams differ most: there the spread is the 80th percentile of the second kind of reserved errors.
+each group of stacks it is the 80th percentile of both kinds of held-out errors, those of a new team counted
+twice, each divided by the share of the figure that is not weights and optimizer state. Whether a run fits does
+not depend on the gaps in which teams differ most: there the spread is the 80th percentile of the second kind of
+reserved errors.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +42,7 @@ FILE = Path(__file__).parents[1] / "estimator" / "data" / "memory.toml"
 CAP = 0.4
 GRID = 17
 SWEEPS = 3
+NEW_TEAM_COUNTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,44 @@ FREE = {
     "memory_gaps_one_length_fraction": Free(0.1, 0.0, 0.5),
     "memory_gaps_many_lengths_fraction": Free(0.4, 0.0, 3.0),
     "memory_gaps_common_length_tokens": Free(2048.0, 512.0, 8192.0),
+    "memory_pool_slack_bytes": Free(5e8, 0.0, 2e9),
+    "memory_collectives_bytes": Free(5e8, 0.0, 1.5e9),
 }
+
+
+SAME_TEAM = {"fmsa": "fms"}
+DEVICE_NOTES = ((r"nvidia mem reserved ([\d.]+) MiB", 2**20), (r"memory ([\d.]+)\s?G total", 10**9))
+CHECKED_ONLY = "qwen"
+
+
+POOL = tuple(
+    name for name in FREE if "gaps" in name or name in ("memory_pool_slack_bytes", "memory_collectives_bytes")
+)
+"""Constants of the allocator and the process; figures of the whole device inform no others."""
 
 
 def team(row: MeasuredRow) -> str:
     """Who measured: the id without its number."""
-    return row.id.rsplit("-", 1)[0]
+    name = row.id.rsplit("-", 1)[0]
+    return SAME_TEAM.get(name, name)
+
+
+def device_rows() -> tuple[list[MeasuredRow], list[MeasuredRow]]:
+    """Device memory that the notes of the speed runs state: rows to fit, and rows of a team that is never fitted.
+
+    The latter's figures are totals over the job, in decimal units.
+    """
+    fitted: list[MeasuredRow] = []
+    checked: list[MeasuredRow] = []
+    for row in read_runs("speed")[0]:
+        for pattern, unit in DEVICE_NOTES:
+            if found := re.search(pattern, row.notes):
+                apart = team(row) == CHECKED_ONLY
+                total = float(found[1]) * unit
+                each = total / float(row.run.gpus) if apart else total
+                target = checked if apart else fitted
+                target.append(replace(row, peak_memory_bytes=each, memory_kind="nvidia-smi"))
+    return fitted, checked
 
 
 def log_error(row: MeasuredRow, constants: Mapping[str, float]) -> float:
@@ -86,15 +123,18 @@ class Fit:
         self.weights = np.array([counts[team(row)] ** -0.5 for row in rows])
         start = self._start()
         base = self._errors(range(len(rows)), start)
+        device = np.array([row.memory_kind == "nvidia-smi" for row in rows])
         self.touched = {
             name: np.flatnonzero(
-                np.abs(self._errors(range(len(rows)), {**start, name: free.high}) - base)
-                + np.abs(self._errors(range(len(rows)), {**start, name: free.low}) - base)
-                > 1e-9
+                (
+                    np.abs(self._errors(range(len(rows)), {**start, name: free.high}) - base)
+                    + np.abs(self._errors(range(len(rows)), {**start, name: free.low}) - base)
+                    > 1e-9
+                )
+                & ~(device & (name not in POOL))
             )
             for name, free in FREE.items()
         }
-        self.known: dict[tuple[int, ...], dict[str, float]] = {}
 
     def _start(self) -> dict[str, float]:
         return self.fixed | {name: free.start for name, free in FREE.items()}
@@ -175,12 +215,21 @@ def shares(rows: list[MeasuredRow], constants: Mapping[str, float]) -> np.ndarra
     return np.array(found, dtype=float)
 
 
-def scales(names: np.ndarray, *errors: np.ndarray) -> dict[str, float]:
-    """Logistic scale of each group: its 80 % interval holds 80 % of these errors (each over its share)."""
-    together = np.abs(np.stack(errors))
-    return {
-        name: float(np.quantile(together[:, names == name], 0.8) / math.log(9.0)) for name in sorted(set(names))
-    }
+def scales(names: np.ndarray, weights: np.ndarray, *errors: np.ndarray) -> dict[str, float]:
+    """Logistic scale of each group: its 80 % interval holds 80 % of these errors by weight (each over its share).
+
+    Errors of the last kind given count NEW_TEAM_COUNTS times.
+    """
+    counts = [1.0] * (len(errors) - 1) + [NEW_TEAM_COUNTS]
+    found = {}
+    for name in sorted(set(names)):
+        inside = names == name
+        sizes = np.concatenate([np.abs(kind[inside]) for kind in errors])
+        masses = np.concatenate([count * weights[inside] for count in counts])
+        order = np.argsort(sizes)
+        reached = np.cumsum(masses[order])
+        found[str(name)] = float(sizes[order][np.searchsorted(reached, 0.8 * reached[-1])] / math.log(9.0))
+    return found
 
 
 def coverage(names: np.ndarray, errors: np.ndarray, spread: Mapping[str, float]) -> float:
@@ -208,6 +257,9 @@ def main() -> None:
     rows, problems = read_runs("memory")
     for problem in problems:
         print(f"left out: {problem.id} (line {problem.line}): {problem.reason}")
+    listed = len(rows)
+    device, unseen = device_rows()
+    rows = rows + device
     search = Fit(rows, shipped())
     constants = search.fit(np.ones(len(rows), dtype=bool))
     inside = search._errors(range(len(rows)), constants)
@@ -216,15 +268,26 @@ def main() -> None:
     names = np.array([spread_name(run=row.run, kind=row.memory_kind) for row in rows])
     share = shares(rows, constants)
     new_model, new_team = by_model / share, by_team / share
-    spread = scales(names, new_model, new_team)
+    spread = scales(names, search.weights, new_model, new_team)
+    plain = scales(names, search.weights, by_model)
     need = {
-        name.replace("error_scale_reserved", "need_error_scale"): value
-        for name, value in scales(names, by_model).items()
-        if "reserved" in name
+        "memory_need_error_scale_hf": plain["memory_error_scale_reserved_hf"],
+        "memory_need_error_scale_axolotl": plain["memory_error_scale_reserved_axolotl"],
     }
-    table("in sample", rows, inside)
-    table("one model of one team held out", rows, by_model)
-    table("one team held out", rows, by_team)
+    table("in sample", rows[:listed], inside[:listed])
+    table("one model of one team held out", rows[:listed], by_model[:listed])
+    table("one team held out", rows[:listed], by_team[:listed])
+    for title, errors in (("one model held out", by_model), ("one team held out", by_team)):
+        print(line(f"device, {title}", errors[listed:]))
+    unseen_errors = np.array([log_error(row, constants) for row in unseen])
+    unseen_names = np.array([spread_name(run=row.run, kind=row.memory_kind) for row in unseen])
+    for method in ("lora", "qlora", "full"):
+        print(line(f"device, never fitted, {method}", unseen_errors[[r.run.method == method for r in unseen]]))
+    held = coverage(unseen_names, unseen_errors / shares(unseen, constants), spread)
+    print(f"80 % interval holds {held:.1%} of the rows never fitted")
+    rows, names, weights = rows[:listed], names[:listed], search.weights[:listed]
+    share = share[:listed]
+    inside, new_model, new_team = inside[:listed], new_model[:listed], new_team[:listed]
     half = np.arange(len(rows)) % 2 == 0
     print(
         f"\n80 % interval: holds {coverage(names, inside / share, spread):.1%} (in sample),"
@@ -232,7 +295,7 @@ def main() -> None:
         f" {coverage(names, new_team, spread):.1%} (one team held out)"
     )
     for title, inner in (("even", half), ("odd", ~half)):
-        other = scales(names[~inner], new_model[~inner], new_team[~inner])
+        other = scales(names[~inner], weights[~inner], new_model[~inner], new_team[~inner])
         print(
             f"spread from the other half: holds {coverage(names[inner], new_model[inner], other):.1%} and"
             f" {coverage(names[inner], new_team[inner], other):.1%} of {title} rows"

@@ -156,7 +156,7 @@ def test_the_spread_grows_with_the_share_that_is_not_state():
         ratios.append(high / low)
     floor = 81 ** (CONSTANTS["memory_error_scale_allocated_hf"] * CONSTANTS["memory_error_least_share"])
     assert ratios[0] == pytest.approx(floor)
-    assert ratios[1] > 2 * floor - 1
+    assert ratios[1] > 1.5 * floor - 0.5
 
 
 @pytest.mark.parametrize("stack", CHOICES["stack"])
@@ -267,7 +267,7 @@ def test_offload_moves_state_or_activations_to_the_host():
 
 
 def test_the_pool_gives_back_what_the_card_does_not_have():
-    r = run("mistralai/Mistral-7B-v0.1", method="lora", autocast=True, recompute="full", micro_batch=8.0)
+    r = run("mistralai/Mistral-7B-v0.1", method="lora", autocast=True, recompute="full", micro_batch=12.0)
     roomy = memory(run=r, constants=CONSTANTS)
     tight = memory(run=r.with_(accelerator=resolve_accelerator("l40s").accelerator), constants=CONSTANTS)
     assert tight.device_bytes <= tight.limit_bytes < roomy.device_bytes
@@ -287,10 +287,61 @@ def test_probability_crosses_half_where_the_need_meets_the_limit():
     assert probabilities[0] < 0.01 < 0.99 < probabilities[-1]
 
 
+def test_an_unpressed_pool_holds_the_step_beside_the_micro_batch():
+    """10 bytes a parameter at the step, and the loss peak's 32 layer inputs, last states and 12 bytes a logit."""
+    r = run("mistralai/Mistral-7B-v0.1", micro_batch=1.0, global_batch=1.0, recompute="full")
+    roomy = r.with_(accelerator=resolve_accelerator("b200").accelerator)
+    m = memory(run=roomy, constants=CONSTANTS)
+    micro_batch = 2048 * (32 * 2 * 4096 + 8 * 4096 + 32000 * 12)
+    slack = CONSTANTS["memory_pool_slack_bytes"]
+    assert m.allocated_bytes == pytest.approx(10 * 7_241_732_096)
+    assert m.reserved_bytes == pytest.approx(10 * 7_241_732_096 + micro_batch + slack)
+
+
+def test_collectives_are_outside_the_pool():
+    r = run(method="lora", recompute="full")
+    one = memory(run=r, constants=CONSTANTS)
+    two = memory(run=r.with_(gpus=2.0, sharding="ddp"), constants=CONSTANTS)
+    context, collectives = CONSTANTS["memory_context_bytes"], CONSTANTS["memory_collectives_bytes"]
+    assert one.device_bytes - one.reserved_bytes == pytest.approx(context)
+    assert two.device_bytes - two.reserved_bytes == pytest.approx(context + collectives)
+
+
+def test_only_logits_keep_blocks_of_many_lengths():
+    r = run("Qwen/Qwen-7B", method="lora", lora_targets=("q", "v"), micro_batch=1.0, recompute="full")
+    pools = [memory(run=r.with_(autocast=True, loss=loss), constants=CONSTANTS) for loss in ("fused", "full")]
+    fused, full = (m.reserved_bytes / m.allocated_bytes for m in pools)
+    assert fused < 1.12 < 1.4 < full
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "bytes_per_logit"),
+    [
+        ("Qwen/Qwen-7B", {}, 8),  # logits, their shifted copy, log-softmax and its gradient, all 16-bit
+        ("Qwen/Qwen-7B", {"autocast": True}, 12),  # the loss casts to fp32
+        ("mistralai/Mistral-7B-v0.1", {}, 12),  # the class casts to fp32
+        ("mosaicml/mpt-7b", {"stack": "llm-foundry"}, 4),  # one kernel from 16-bit logits to their gradient
+        ("mosaicml/mpt-7b", {"stack": "torchtitan"}, 8),
+    ],
+)
+def test_bytes_of_a_logit(model, changes, bytes_per_logit):
+    r = run(model, method="lora", lora_targets=("q", "v"), recompute="full", micro_batch=4.0, **changes)
+    parts = memory(run=r, constants=CONSTANTS).parts_bytes
+    assert parts["logits_and_loss"] == pytest.approx(8192 * r.architecture.vocab * bytes_per_logit)
+
+
+def test_mpt_hands_views_of_its_fused_projection_to_attention():
+    """Per layer and token: two norm inputs and outputs, three projections, attention output, 4 + 4 wide block."""
+    r = run("llm-foundry/mpt-3b", stack="llm-foundry", sharding="fsdp", gpus=64.0, global_batch=128.0)
+    saved = memory(run=r, constants=CONSTANTS).parts_bytes["activations"]
+    per_layer = saved / (2 * 2048) / 2560 / 32 / 2
+    assert 16 < per_layer < 17.5
+
+
 def test_kinds_of_memory():
     m = memory(run=run(method="lora"), constants=CONSTANTS)
     assert predicted_bytes(predicted=m, kind="active") == m.allocated_bytes
-    assert predicted_bytes(predicted=m, kind="unknown") == m.reserved_bytes
+    assert predicted_bytes(predicted=m, kind="unknown") == m.device_bytes
     assert predicted_bytes(predicted=m, kind="nvidia-smi") == m.device_bytes
     with pytest.raises(UnknownNameError, match="memory kind"):
         predicted_bytes(predicted=m, kind="vram")

@@ -18,6 +18,7 @@ from estimator.memory.allocator import (
     error_share,
     need_spread_name,
     pool_bytes,
+    process_bytes,
     spread_name,
     within_probability,
 )
@@ -38,15 +39,9 @@ MOMENTS = {
     "embedding gradient": "forward-backward",
     "step": "step",
 }
-STATIC = (
-    "weights",
-    "quantization_constants",
-    "adapters",
-    "masters",
-    "moments",
-    "gradients",
-    "update_temporary",
-)
+RESIDENT = ("weights", "quantization_constants", "adapters", "masters", "moments")
+STEPPING = ("gradients", "update_temporary")
+STATIC = RESIDENT + STEPPING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +106,15 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
             (
                 sum(held[part] for part in STATIC if part in held),
                 sum(held[part] for part in held if part not in STATIC),
+                held.get("logits_and_loss", 0.0),
             )
             for held in at.values()
         ],
+        resident=sum(at["step"][part] for part in RESIDENT),
+        stepping=sum(at["step"][part] for part in STEPPING),
         constants=constants,
     )
-    context = constants["memory_context_bytes"]
+    context = process_bytes(run=run, constants=constants)
     static: Number = sum((parts[part] for part in STATIC if part in parts), start=0.0)
     limit = run.accelerator.memory_bytes
     scale = constants[need_spread_name(run=run)]
@@ -148,7 +146,7 @@ def _deciles(
 def predicted_bytes(*, predicted: Memory, kind: str) -> Number:
     """The figure to compare with a measurement of this kind.
 
-    "active" is what the allocator has handed out, "unknown" is taken for reserved.
+    "active" is what the allocator has handed out; "unknown" is taken for the device's, which monitors show.
 
     Raises:
         UnknownNameError: no such kind.
@@ -157,7 +155,7 @@ def predicted_bytes(*, predicted: Memory, kind: str) -> Number:
         raise UnknownNameError("memory kind", kind, MEMORY_KINDS)
     if kind in ("allocated", "active"):
         return predicted.allocated_bytes
-    return predicted.device_bytes if kind == "nvidia-smi" else predicted.reserved_bytes
+    return predicted.reserved_bytes if kind == "reserved" else predicted.device_bytes
 
 
 def predicted_range_bytes(

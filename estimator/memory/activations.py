@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator.memory.stacks import (
+    FP32_LOGITS_UNDER_AUTOCAST,
     LOSS_IN_LOGIT_DTYPE,
     NO_FUSED_LOSS,
     SCALED_LOGITS,
@@ -129,23 +130,33 @@ def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, fl
     return np.maximum(feed_forward, widths.heads * run.seq_len * (e + 8.0)) + hidden
 
 
+def loss_kind(*, run: Run, traits: Traits) -> str:
+    """The loss that really runs: fused kernels pass by families that they do not know, and hf-lean."""
+    group = traits.constants
+    if group.startswith("hf") and (group == "hf_lean" or run.architecture.family in NO_FUSED_LOSS):
+        return "full"
+    return run.loss
+
+
 def loss_bytes_per_logit(*, run: Run, traits: Traits, constants: Mapping[str, float]) -> float:
     """Bytes per token and vocabulary entry at the peak of the loss.
 
-    Full: 16-bit logits, an fp32 copy, its log-softmax and two gradients, as far as they live at once. Chunked:
-    all 16-bit logits and one chunk. Fused: none, where the stack's kernel supports the family. Classes that
-    compute the loss in the logits' own dtype keep a few copies in it (fp32 under autocast). Source: fitted per
-    stack, within what the class code allows.
+    Full: 16-bit logits, an fp32 copy, its log-softmax and two gradients, as far as they live at once; 4 where
+    one kernel goes from 16-bit logits to their gradient. Chunked: all 16-bit logits and one chunk. Fused: none,
+    where the stack's kernel supports the family. Classes that compute the loss in the logits' own dtype keep a
+    few copies in it; under autocast the loss casts them. Source: fitted per stack, within what the class code
+    allows.
     """
-    kind = run.loss
+    kind = loss_kind(run=run, traits=traits)
     group = traits.constants
     family = run.architecture.family
-    if group.startswith("hf") and (group == "hf_lean" or family in NO_FUSED_LOSS):
-        kind = "full"
-    if kind == "full" and group.startswith("hf") and family in LOSS_IN_LOGIT_DTYPE:
+    plain = not run.autocast or family in FP32_LOGITS_UNDER_AUTOCAST
+    if kind == "full" and group.startswith("hf") and family in LOSS_IN_LOGIT_DTYPE and plain:
         return constants["memory_plain_loss_copies"] * (4.0 if run.autocast else 2.0)
     if kind == "fused":
         return 0.0
+    if traits.fused_cross_entropy:
+        return 2.0 * DTYPE_BYTES["bf16"]
     if group == "hf_lean" and family in SCALED_LOGITS:
         group = "hf"
     capped = 2.0 if kind == "full" and family in SOFT_CAPPED_LOGITS else 0.0

@@ -7,48 +7,90 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from estimator.memory.stacks import HF_STACKS, own_attention
+from estimator.memory.activations import loss_kind
+from estimator.memory.stacks import HF_STACKS, own_attention, traits
 from estimator.numbers import Number
 from estimator.run import Run
 
 
 def pool_bytes(
-    *, run: Run, moments: Iterable[tuple[Number, Number]], constants: Mapping[str, float]
+    *,
+    run: Run,
+    moments: Iterable[tuple[Number, Number, Number]],
+    resident: Number,
+    stepping: Number,
+    constants: Mapping[str, float],
 ) -> tuple[Number, Number]:
     """What PyTorch's caching allocator must hold, and what it holds if nothing presses it.
 
-    pool = max over moments of static + dynamic x (1 + gaps); ``moments`` gives static and dynamic bytes of each.
-    Tensors that live through the step pack tightly; those of a micro-batch come in sizes that leave gaps. What
-    must be held has the gaps of batches of one size. The Transformers trainer (autocast, full logits) meets
-    batches of many lengths and keeps blocks of each size, fewer beyond a common length: there the gaps fall
-    with the square root of the limit; not where the model's own attention leaves free blocks larger than the
-    logits. The allocator gives blocks back before it fails, so the second figure never exceeds what the device
-    has as long as the first does not. Source: fitted.
+    need = max over moments of static + dynamic x (1 + tight gaps)
+    pool = slack + max(max over moments of static + dynamic x (1 + gaps) + logits x further gaps,
+                       resident + stepping + max dynamic)
+
+    ``moments`` gives static and dynamic bytes of each moment and the logits among the latter, ``resident`` what
+    lives all the time, ``stepping`` the gradients and the temporaries of the optimizer step. Tensors of a
+    micro-batch come in sizes that leave gaps, and blocks that the optimizer's state once took from them are
+    missing afterwards: an unpressed pool holds the step's tensors and the micro-batch's side by side although
+    they do not live at the same time. Where batches have many lengths, the largest tensors, the logits, fit no
+    block of a shorter batch, so that blocks of many sizes stay; fewer beyond a common length: there those gaps
+    fall with the square root of the limit. The allocator gives blocks back before it fails, so the second figure
+    never exceeds what the device has as long as the first does not. Source: derived; gaps and slack fitted.
     """
-    tight = constants["memory_gaps_one_length_fraction"]
-    if run.loss == "full":
-        many_lengths = run.stack == "hf" and run.autocast and not own_attention(run)
-        gaps: Number = tight
-        if many_lengths:
-            rare = np.minimum(constants["memory_gaps_common_length_tokens"] / run.seq_len, 1.0) ** 0.5
-            gaps = np.maximum(tight, constants["memory_gaps_many_lengths_fraction"] * rare)
-    else:
+    gaps = constants["memory_gaps_one_length_fraction"]
+    further: Number = 0.0
+    if loss_kind(run=run, traits=traits(run)) != "full":
         gaps = constants["memory_gaps_fused_loss_fraction"]
+    elif many_lengths(run=run):
+        rare = np.minimum(constants["memory_gaps_common_length_tokens"] / run.seq_len, 1.0) ** 0.5
+        further = np.maximum(constants["memory_gaps_many_lengths_fraction"] * rare - gaps, 0.0)
+    tight = min(constants["memory_gaps_pressed_fraction"], gaps)
     needed: Number = 0.0
-    free: Number = 0.0
-    for static, dynamic in moments:
+    apart: Number = 0.0
+    largest: Number = 0.0
+    for static, dynamic, logits in moments:
         needed = np.maximum(needed, static + dynamic * (1.0 + tight))
-        free = np.maximum(free, static + dynamic * (1.0 + gaps))
-    room = run.accelerator.memory_bytes - constants["memory_context_bytes"]
+        apart = np.maximum(apart, static + dynamic * (1.0 + gaps) + logits * further)
+        largest = np.maximum(largest, dynamic)
+    free = np.maximum(apart, resident + stepping + largest) + constants["memory_pool_slack_bytes"]
+    room = run.accelerator.memory_bytes - process_bytes(run=run, constants=constants)
     return needed, np.minimum(free, np.maximum(needed, room))
+
+
+def process_bytes(*, run: Run, constants: Mapping[str, float]) -> Number:
+    """What a process holds on the device outside the allocator's pool.
+
+    The CUDA context and its libraries; with more than one accelerator also the collectives' buffers.
+    Source: derived; fitted.
+
+    >>> from estimator.accelerators import resolve_accelerator
+    >>> from estimator.models import resolve_model
+    >>> run = Run(
+    ...     architecture=resolve_model("llama-3.1-8b").architecture,
+    ...     accelerator=resolve_accelerator("h100").accelerator, method="full", gpus=8.0)
+    >>> float(process_bytes(
+    ...     run=run, constants={"memory_context_bytes": 5e8, "memory_collectives_bytes": 1.5e9}))
+    2000000000.0
+    """
+    several = np.where(run.gpus > 1.0, 1.0, 0.0)
+    return constants["memory_context_bytes"] + several * constants["memory_collectives_bytes"]
+
+
+def many_lengths(*, run: Run) -> bool:
+    """Whether the pool keeps blocks of many sizes: the Transformers trainer with unpacked rows and full logits.
+
+    Not where the model's own attention leaves free blocks larger than the logits. Source: derived.
+    """
+    return run.stack == "hf" and run.loss == "full" and run.autocast and not own_attention(run)
 
 
 def spread_name(*, run: Run, kind: str) -> str:
     """The registry row with the spread of ln(measured / predicted) for a memory kind and a group of stacks."""
-    group = "hf" if run.stack in HF_STACKS else "other"
     if kind in ("allocated", "active"):
+        group = "hf" if run.stack in HF_STACKS else "litgpt" if run.stack == "litgpt" else "other"
         return f"memory_error_scale_allocated_{group}"
-    return f"memory_error_scale_reserved_{'axolotl' if run.stack == 'axolotl' else group}"
+    if run.stack in HF_STACKS:
+        return f"memory_error_scale_reserved_{'many_lengths' if many_lengths(run=run) else 'hf'}"
+    return f"memory_error_scale_reserved_{'axolotl' if run.stack == 'axolotl' else 'other'}"
 
 
 def need_spread_name(*, run: Run) -> str:
@@ -66,8 +108,7 @@ def error_share(*, static_bytes: Number, total_bytes: Number, constants: Mapping
 
     share = max(1 - static / total, least share). The static part follows from counted parameters, the rest from
     kernels, life times and gaps. Source: derived; fitted by the same rule, a spread that grows with the share
-    holds 74 % of the runs of teams left out of the fit, one that does not 71 %, and is nearer to 80 % of those
-    of models left out (87 % against 90 %; benchmarks/fit_memory.py).
+    holds 76 % of the runs of teams left out of the fit, one that does not 72 % (benchmarks/fit_memory.py).
 
     >>> float(error_share(static_bytes=30.0, total_bytes=40.0, constants={"memory_error_least_share": 0.15}))
     0.25

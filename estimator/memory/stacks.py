@@ -34,6 +34,7 @@ class Traits:
         quantized_extra: a quantised base keeps further hidden-sized tensors per layer (fitted).
         unsharded_accumulation: gradients stay unsharded while micro-batches accumulate.
         retains_input_gradients: sharded frozen layers keep the gradient of their input to the end of backward.
+        fused_cross_entropy: one kernel reads all 16-bit logits and writes their 16-bit gradient.
         constants: suffix of the stack's fitted rows in the registry.
     """
 
@@ -54,6 +55,7 @@ class Traits:
     quantized_extra: bool = False
     unsharded_accumulation: bool = False
     retains_input_gradients: bool = False
+    fused_cross_entropy: bool = False
     constants: str = "other"
 
 
@@ -90,10 +92,10 @@ TRAITS: dict[Stack, Traits] = {
     ),
     "torchtune": replace(_COMPILED, fused_optimizer=True, constants="torchtune"),
     "torchtune-compile": replace(_COMPILED, fused_optimizer=True, constants="torchtune"),
-    "llm-foundry": Traits(),
-    "fms-fsdp": replace(_COMPILED, fused_optimizer=True, masters=False),
-    "torchtitan": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0),
-    "internevo": replace(_COMPILED, fused_optimizer=True, masters=True),
+    "llm-foundry": Traits(fused_cross_entropy=True),
+    "fms-fsdp": replace(_COMPILED, fused_optimizer=True, constants="compiled"),
+    "torchtitan": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0, constants="compiled"),
+    "internevo": replace(_COMPILED, fused_optimizer=True, masters=True, fused_cross_entropy=True),
     "xtuner": replace(_COMPILED, fused_optimizer=True, masters=True),
     "megatron": replace(_COMPILED, fused_optimizer=True, masters=True, gradient_bytes=4.0),
     "nemo-automodel": Traits(norm="upcast", adapter_dtype_bytes=2.0, adapter_input="shared"),
@@ -126,8 +128,11 @@ NO_FUSED_KERNELS = frozenset(
 NO_FUSED_LOSS = NO_FUSED_KERNELS | {"granite"}
 """Families whose logits a fused loss does not reach (unsupported, or scaled after the head)."""
 
-LOSS_IN_LOGIT_DTYPE = frozenset({"gpt_bigcode"})
+LOSS_IN_LOGIT_DTYPE = frozenset({"gpt_bigcode", "qwen", "baichuan"})
 """Families whose class computes its loss in the dtype of the logits, without an fp32 copy."""
+
+FP32_LOGITS_UNDER_AUTOCAST = frozenset({"gpt_bigcode"})
+"""Of those, families whose logits themselves are fp32 under autocast; elsewhere the loss casts them, as usual."""
 
 SCALED_LOGITS = frozenset({"granite"})
 """Families that rescale their logits, so that no 16-bit copy stays beside the fp32 one."""

@@ -18,6 +18,9 @@ from estimator.parameters import (
 COMPOSED_ACTIVATION = frozenset({"gpt2", "phi", "gptj", "codegen"})
 """Families whose activation is composed of elementary operations, each of which saves its input."""
 
+UNROTATED = frozenset({"gpt2", "gpt_bigcode", "bloom", "mpt"})
+"""Families that hand views of a fused projection to attention: nothing turns their queries and keys."""
+
 FP32_NORM_WEIGHT = frozenset(
     {"gemma", "gemma2", "gemma3", "gemma3_text", "gemma4", "gemma4_text", "olmo2", "olmo3"}
 )
@@ -158,7 +161,7 @@ def widths(architecture: Architecture) -> Widths:
         values = sum(li.out_features * n for li, n in attention if li.role == "v")
         latents = 0.0
     qkv = queries + keys + values + latents
-    if a.fused_qkv:
+    if a.fused_qkv and a.family not in UNROTATED:
         qkv += queries + keys
     blocks = [(li, n) for li, n in by_role if li.group in ("mlp", "expert", "shared_expert")]
     up = sum(li.out_features * n for li, n in blocks if li.role == "up")
