@@ -17,7 +17,8 @@ Held out, twice: all rows of one team at a time (a constant that only this team 
 start), and all rows of one model of one team at a time. The P10 and P90 of a constant are those of the second
 kind of refits. The spread of the predictions has to serve both a new model of a known team and a new team: for
 each group of stacks it is the 80th percentile of both kinds of held-out errors, those of a new team counted
-twice, each divided by the share of the figure that is not weights and optimizer state. Whether a run fits does
+twice, each divided by the share of the figure that is not weights and optimizer state. Stacks without runs have
+the 80th percentile of all errors of new teams, each team counted once. Whether a run fits does
 not depend on the gaps in which teams differ most: there the spread is the 80th percentile of the second kind of
 reserved errors.
 """
@@ -269,6 +270,11 @@ def main() -> None:
     share = shares(rows, constants)
     new_model, new_team = by_model / share, by_team / share
     spread = scales(names, search.weights, new_model, new_team)
+    for kind in ("allocated", "reserved"):
+        group = f"memory_error_scale_{kind}_other"
+        alike = np.char.startswith(names, group.removesuffix("other"))
+        spread |= scales(np.where(alike, group, ""), search.weights**2, new_team)
+    spread.pop("", None)
     plain = scales(names, search.weights, by_model)
     need = {
         "memory_need_error_scale_hf": plain["memory_error_scale_reserved_hf"],

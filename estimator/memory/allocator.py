@@ -12,6 +12,10 @@ from estimator.memory.stacks import HF_STACKS, own_attention, traits
 from estimator.numbers import Number
 from estimator.run import Run
 
+ALLOCATED_GROUPS = {"hf": "hf", "litgpt": "litgpt", "torchtune": "torchtune", "torchtune-compile": "torchtune"}
+RESERVED_GROUPS = {"hf": "hf", "axolotl": "axolotl"}
+"""Stacks with a spread of their own; others have that of all teams left out of the fit."""
+
 
 def pool_bytes(
     *,
@@ -85,12 +89,11 @@ def many_lengths(*, run: Run) -> bool:
 
 def spread_name(*, run: Run, kind: str) -> str:
     """The registry row with the spread of ln(measured / predicted) for a memory kind and a group of stacks."""
+    stack = "hf" if run.stack in HF_STACKS else run.stack
     if kind in ("allocated", "active"):
-        group = "hf" if run.stack in HF_STACKS else "litgpt" if run.stack == "litgpt" else "other"
-        return f"memory_error_scale_allocated_{group}"
-    if run.stack in HF_STACKS:
-        return f"memory_error_scale_reserved_{'many_lengths' if many_lengths(run=run) else 'hf'}"
-    return f"memory_error_scale_reserved_{'axolotl' if run.stack == 'axolotl' else 'other'}"
+        return f"memory_error_scale_allocated_{ALLOCATED_GROUPS.get(stack, 'other')}"
+    group = "many_lengths" if many_lengths(run=run) else RESERVED_GROUPS.get(stack, "other")
+    return f"memory_error_scale_reserved_{group}"
 
 
 def need_spread_name(*, run: Run) -> str:
