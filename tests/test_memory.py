@@ -311,7 +311,7 @@ def test_only_logits_keep_blocks_of_many_lengths():
     r = run("Qwen/Qwen-7B", method="lora", lora_targets=("q", "v"), micro_batch=1.0, recompute="full")
     pools = [memory(run=r.with_(autocast=True, loss=loss), constants=CONSTANTS) for loss in ("fused", "full")]
     fused, full = (m.reserved_bytes / m.allocated_bytes for m in pools)
-    assert fused < 1.12 < 1.4 < full
+    assert fused < 1.2 < 1.4 < full
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from estimator.memory.activations import loss_kind
-from estimator.memory.stacks import HF_STACKS, own_attention, traits
+from estimator.memory.stacks import HF_STACKS, eager, own_attention, traits
 from estimator.numbers import Number
 from estimator.run import Run
 
@@ -35,24 +35,26 @@ def pool_bytes(
     lives all the time, ``stepping`` the gradients and the temporaries of the optimizer step. Tensors of a
     micro-batch come in sizes that leave gaps, and blocks that the optimizer's state once took from them are
     missing afterwards: an unpressed pool holds the step's tensors and the micro-batch's side by side although
-    they do not live at the same time. Where batches have many lengths, the largest tensors, the logits, fit no
+    they do not live at the same time. Gaps are larger at moments with large tensors: full logits, or the score
+    matrices of eager attention. Where batches have many lengths, the largest tensors, the logits, fit no
     block of a shorter batch, so that blocks of many sizes stay; fewer beyond a common length: there those gaps
     fall with the square root of the limit. The allocator gives blocks back before it fails, so the second figure
     never exceeds what the device has as long as the first does not. Source: derived; gaps and slack fitted.
     """
-    gaps = constants["memory_gaps_one_length_fraction"]
+    small = constants["memory_gaps_small_tensors_fraction"]
+    large = constants["memory_gaps_one_length_fraction"]
+    full = loss_kind(run=run, traits=traits(run)) == "full"
     further: Number = 0.0
-    if loss_kind(run=run, traits=traits(run)) != "full":
-        gaps = constants["memory_gaps_fused_loss_fraction"]
-    elif many_lengths(run=run):
+    if many_lengths(run=run):
         rare = np.minimum(constants["memory_gaps_common_length_tokens"] / run.seq_len, 1.0) ** 0.5
-        further = np.maximum(constants["memory_gaps_many_lengths_fraction"] * rare - gaps, 0.0)
-    tight = min(constants["memory_gaps_pressed_fraction"], gaps)
+        further = np.maximum(constants["memory_gaps_many_lengths_fraction"] * rare - large, 0.0)
+    tight = constants["memory_gaps_pressed_fraction"]
     needed: Number = 0.0
     apart: Number = 0.0
     largest: Number = 0.0
     for static, dynamic, logits in moments:
         needed = np.maximum(needed, static + dynamic * (1.0 + tight))
+        gaps = large if eager(run) else np.where((logits > 0.0) & full, large, small)
         apart = np.maximum(apart, static + dynamic * (1.0 + gaps) + logits * further)
         largest = np.maximum(largest, dynamic)
     free = np.maximum(apart, resident + stepping + largest) + constants["memory_pool_slack_bytes"]
