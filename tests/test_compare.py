@@ -242,7 +242,7 @@ def test_no_crossing_is_found_where_none_is() -> None:
 
 
 def test_a_cost_that_falls_with_the_number_is_told_as_below() -> None:
-    found = breakeven.curve(given(requests_per_day=1e6), "engineer-usd-per-hour=20:200:5", command="")
+    found = breakeven.curve(given(requests_per_day=5e5), "engineer-usd-per-hour=20:200:5", command="")
     rival = next(rival for rival in found.rivals if found.crossings[rival])
     assert breakeven.outcome(found, rival).startswith("below ")
     texts = {breakeven.outcome(found, each) for each in found.rivals}
