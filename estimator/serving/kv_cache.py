@@ -126,17 +126,18 @@ def mean_read_kv_bytes(*, setup: ServingSetup, constants: Mapping[str, float]) -
     """Key-value bytes read for one generated token of one sequence on one accelerator, mean over the answer.
 
     The context runs from I to I + O; for local layers the mean of min(c, window) over that span is exact:
-    with g(x) = min(x, w)^2 / 2 + w max(x - w, 0), it is (g(I + O) - g(I)) / O. A mixer's state is read and
-    written. Source: derived.
+    with g(x) = min(x, w)^2 / 2 + w max(x - w, 0), it is (g(I + O) - g(I)) / O. Answers of unlike length count
+    by their tokens, so O is their length-weighted mean, mean (1 + cv^2) (for local layers an approximation).
+    A mixer's state is read and written. Source: derived.
     """
     a = setup.architecture
-    start, end = setup.input_tokens, setup.input_tokens + setup.output_tokens
+    start, end = setup.input_tokens, setup.input_tokens + setup.held_output_tokens
     local = local_layers(a)
     tokens = (a.attention_layers - local) * (start + end) / 2.0
     if local:
         tokens = tokens + local * (
             (_capped_integral(end, a.sliding_window) - _capped_integral(start, a.sliding_window))
-            / setup.output_tokens
+            / setup.held_output_tokens
         )
     numbers = tokens * _cached_numbers_per_gpu(setup=setup)
     state = 2.0 * mixer_state_bytes(architecture=a, constants=constants) / setup.tp
@@ -161,12 +162,13 @@ def largest_batch(*, setup: ServingSetup, constants: Mapping[str, float]) -> Num
     """Most sequences in flight per replica: floor(cache / a whole sequence), at most the engine's limit.
 
     A sequence is admitted when its prompt and its whole answer have room, so none is evicted; measured
-    throughput agrees with that better than with admission on less. The limit holds per rank of
+    throughput agrees with that better than with admission on less. Answers in flight are longer than the mean
+    one, O (1 + cv^2) where lengths differ, because long ones stay longer. The limit holds per rank of
     data-parallel attention and per pipeline stage; the ranks' batches add up. 0 where no sequence fits.
     Source: derived.
     """
     whole = sequence_kv_bytes(
-        setup=setup, context_tokens=setup.input_tokens + setup.output_tokens, constants=constants
+        setup=setup, context_tokens=setup.input_tokens + setup.held_output_tokens, constants=constants
     )
     room = cache_bytes(setup=setup, constants=constants)
     limit = constants["serving_max_sequences_" + engine_key(setup.engine)]

@@ -16,7 +16,9 @@ class Queueing:
     Attributes:
         load_fraction: arrival rate over the rate at full batch.
         waiting_fraction: arrivals that find every slot of the batch taken.
+        busy_fraction: time in which at least one sequence generates.
         waiting_s: before a slot is free, mean over all requests.
+        waiting_square_s2: mean square of that wait.
         in_flight: sequences generating at once.
         service_s: from a slot to the last token.
         time_per_output_token_s: between tokens of one sequence.
@@ -24,10 +26,24 @@ class Queueing:
 
     load_fraction: Number
     waiting_fraction: Number
+    busy_fraction: Number
     waiting_s: Number
+    waiting_square_s2: Number
     in_flight: Number
     service_s: Number
     time_per_output_token_s: Number
+
+    def waiting_quantile_s(self, *, probability: float) -> Number:
+        """Wait that this share of requests stays within.
+
+        The wait of those who wait is close to exponential (exactly so for M/M/c):
+        t = (wait / waiting fraction) ln(waiting fraction / (1 - p)), at least 0.
+        """
+        waiting = np.maximum(self.waiting_fraction, 1e-300)
+        with np.errstate(invalid="ignore"):
+            tail = self.waiting_s / waiting * np.log(np.maximum(waiting / (1.0 - probability), 1.0))
+        answer: Number = np.where(np.isfinite(self.waiting_s), tail, np.inf)[()]
+        return answer
 
 
 def step_line(*, alone_step_s: float, full_step_s: float, batch: float) -> tuple[float, float]:
@@ -43,10 +59,11 @@ def step_line(*, alone_step_s: float, full_step_s: float, batch: float) -> tuple
 def queueing(
     *,
     requests_per_s: Number,
-    step_fixed_s: float,
-    step_per_sequence_s: float,
+    step_fixed_s: Number,
+    step_per_sequence_s: Number,
     output_tokens: float,
-    batch: int,
+    batch: Number,
+    output_tokens_cv: float = 1.0,
 ) -> Queueing:
     """Waiting and latency of a replica that batches continuously, under Poisson arrivals.
 
@@ -58,48 +75,58 @@ def queueing(
         waiting fraction = p(B) / (1 - rho);   requests queueing = p(B) rho / (1 - rho)^2
 
     and Little's law gives the times. Below the full batch all sequences share the steps equally, where the
-    law of the answers' lengths does not matter; in the queue lengths are taken as exponential, which is on
-    the safe side for more regular ones. It is M/M/c for a constant step and M/M/1 for a batch of one.
+    law of the answers' lengths does not matter; in the queue the wait of exponential lengths (cv 1) is scaled
+    by (1 + cv^2) / 2. It is M/M/c for a constant step and cv 1, and exact for M/G/1 at a batch of one.
 
     Args:
-        requests_per_s: arrivals at this replica; a float or an array of loads.
+        requests_per_s: arrivals at this replica.
         step_fixed_s, step_per_sequence_s: of the step time, prefill of the admitted prompts included.
-        output_tokens: mean tokens of an answer.
-        batch: sequences that memory holds.
+        output_tokens, output_tokens_cv: mean tokens of an answer, and their standard deviation over it.
+        batch: sequences that memory holds, whole numbers.
 
-    Source: Kleinrock 1975, chapter 3 (birth-death queues); checked against a discrete-event simulation.
+    Loads, step times and batches are floats or arrays that broadcast.
+
+    Source: Kleinrock 1975, chapter 3 (birth-death queues); Allen 1990 (Allen-Cunneen) for the spread; checked
+    against a discrete-event simulation.
 
     >>> one = queueing(requests_per_s=0.5, step_fixed_s=0.01, step_per_sequence_s=0.0, output_tokens=100.0,
     ...                batch=1)
     >>> round(float(one.waiting_s), 6), round(float(one.load_fraction), 6)
     (1.0, 0.5)
     """
-    rate = np.atleast_1d(np.asarray(requests_per_s, dtype=np.float64))[..., None]
-    n = np.arange(1, batch + 1, dtype=np.float64)
-    deaths = n / (output_tokens * (step_fixed_s + step_per_sequence_s * n))
-    load = rate[..., 0] / deaths[-1]
+    rate, fixed, slope, slots = (
+        np.asarray(value, dtype=np.float64)[..., None]
+        for value in np.broadcast_arrays(requests_per_s, step_fixed_s, step_per_sequence_s, batch)
+    )
+    n = np.arange(1.0, float(np.max(slots)) + 1.0)
+    logs = np.log(output_tokens * (fixed + slope * n)) - np.log(n) + np.log(np.maximum(rate, 1e-300))
+    logs = np.where(n <= slots, np.cumsum(logs, axis=-1), -np.inf)
+    top = np.maximum(logs.max(axis=-1, keepdims=True), 0.0)
+    weights, none = np.exp(logs - top), np.exp(-top[..., 0])
+    load = (rate * output_tokens * (fixed + slope * slots) / slots)[..., 0]
     stable = load < 1.0
     rho = np.where(stable, load, 0.5)
-    logs = np.cumsum(np.log(np.maximum(rate, 1e-300) / deaths), axis=-1)
-    logs = np.concatenate([np.zeros_like(logs[..., :1]), logs], axis=-1)
-    weights = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    total = weights[..., :-1].sum(axis=-1) + weights[..., -1] / (1.0 - rho)
-    probability = weights / total[..., None]
-    waiting_fraction = probability[..., -1] / (1.0 - rho)
-    queued = probability[..., -1] * rho / (1.0 - rho) ** 2
-    in_flight = (probability[..., :-1] * np.arange(batch)).sum(axis=-1) + batch * waiting_fraction
-    arrivals = np.maximum(rate[..., 0], 1e-300)
-    service_s = in_flight / arrivals
+    full = np.take_along_axis(weights, slots.astype(np.int64) - 1, axis=-1)[..., 0]
+    total = none + weights.sum(axis=-1) + full * rho / (1.0 - rho)
+    waiting_fraction = full / (1.0 - rho) / total
+    spread = (1.0 + output_tokens_cv**2) / 2.0
+    arrivals, departures = np.maximum(rate[..., 0], 1e-300), (rate[..., 0] / rho)
+    leave_s = spread / np.maximum(departures * (1.0 - rho), 1e-300)
+    below = np.where(n < slots, weights * n, 0.0).sum(axis=-1) / total
+    in_flight = below + slots[..., 0] * waiting_fraction
+    service_s = np.where(rate[..., 0] > 0.0, in_flight / arrivals, output_tokens * (fixed + slope)[..., 0])
 
-    def shaped(value: Number) -> Number:
-        answer: Number = np.where(stable, value, np.inf).reshape(np.shape(requests_per_s))[()]
+    def shaped(value: Number, unstable: Number = np.inf) -> Number:
+        answer: Number = np.where(stable, value, unstable)[()]
         return answer
 
     return Queueing(
-        load_fraction=load.reshape(np.shape(requests_per_s))[()],
-        waiting_fraction=np.where(stable, waiting_fraction, 1.0).reshape(np.shape(requests_per_s))[()],
-        waiting_s=shaped(queued / arrivals),
-        in_flight=np.where(stable, in_flight, float(batch)).reshape(np.shape(requests_per_s))[()],
+        load_fraction=load[()],
+        waiting_fraction=shaped(waiting_fraction, 1.0),
+        busy_fraction=shaped(1.0 - none / total, 1.0),
+        waiting_s=shaped(waiting_fraction * leave_s),
+        waiting_square_s2=shaped(2.0 * waiting_fraction * leave_s**2),
+        in_flight=shaped(in_flight, slots[..., 0]),
         service_s=shaped(service_s),
         time_per_output_token_s=shaped(service_s / output_tokens),
     )

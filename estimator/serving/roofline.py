@@ -45,14 +45,14 @@ def prefill_attention_flop(*, setup: ServingSetup) -> Number:
     """Score and value products of one prompt's causal attention, whole model.
 
     Each of the I - I_cached new tokens attends to all before it; local layers to at most a window:
-    2 (query + value features) x layers x sum over new positions of min(position, window).
-    Source: derived.
+    2 (query + value features) x layers x sum over new positions of min(position, window). Prompts of unlike
+    length cost full layers E[I^2] = I^2 (1 + cv^2). Source: derived.
     """
     a = setup.architecture
     features = a.query_features + a.value_features
     first = setup.input_tokens * setup.cached_input_fraction
     last = setup.input_tokens
-    whole = (last**2 - first**2) / 2.0
+    whole = (last**2 - first**2) / 2.0 * (1.0 + setup.input_tokens_cv**2)
     local = local_layers(a)
     pairs = (a.attention_layers - local) * whole
     if local:
@@ -70,7 +70,7 @@ def decode_attention_flop(*, setup: ServingSetup) -> Number:
     Latent attention works in the latent space: each head meets the whole latent vector twice.
     """
     a = setup.architecture
-    context = setup.input_tokens + setup.output_tokens / 2.0
+    context = setup.input_tokens + setup.held_output_tokens / 2.0
     if a.latent:
         per_token = 2.0 * a.heads * (2.0 * a.latent.kv_lora_rank + a.latent.qk_rope_head_dim)
     else:

@@ -37,6 +37,7 @@ class ServingSetup:
         ep: expert parallel degree: experts are spread over ``ep`` ranks while attention runs on each rank
             for its own sequences (data-parallel attention). The replica has tp x pp x ep accelerators.
         input_tokens, output_tokens: mean tokens of a request's prompt and answer.
+        input_tokens_cv, output_tokens_cv: standard deviation of either over its mean; 0 where all are alike.
         cached_input_fraction: part of the prompt whose keys and values are found in the prefix cache.
         adapters: unmerged low-rank adapters that share the replica; 0 where merged or none.
         batch: sequences in flight per replica; None for as many as memory and the engine allow.
@@ -55,6 +56,8 @@ class ServingSetup:
     ep: Number = 1.0
     input_tokens: Number
     output_tokens: Number
+    input_tokens_cv: Number = 0.0
+    output_tokens_cv: Number = 0.0
     cached_input_fraction: Number = 0.0
     adapters: int = 0
     batch: Number | None = None
@@ -66,6 +69,11 @@ class ServingSetup:
     def gpus(self) -> Number:
         """Accelerators of the replica: TP x PP x EP."""
         return self.tp * self.pp * self.ep
+
+    @property
+    def held_output_tokens(self) -> Number:
+        """Mean whole length of the answers in flight: O (1 + cv^2), as long answers stay longer."""
+        return self.output_tokens * (1.0 + self.output_tokens_cv**2)
 
     def with_(self, **changes: Any) -> ServingSetup:
         """A copy with some fields changed."""
@@ -86,6 +94,8 @@ class Serving:
         requests_per_s_per_replica: finished requests, at full load.
         ttft_s: from the start of a request's prefill to its first token, at that batch (no queueing).
         time_per_output_token_s: between tokens of one sequence, at that batch.
+        decode_step_s: one step of that batch without any prompt in it.
+        prefill_s: what one request's prompt adds to the steps that carry it, at that batch.
         parts_s: accelerator time of one request by part, per replica; the values add up to
             1 / ``requests_per_s_per_replica``.
         low_factor, high_factor: P10 and P90 of measured over predicted throughput for this kind of setup.
@@ -100,6 +110,8 @@ class Serving:
     requests_per_s_per_replica: Number
     ttft_s: Number
     time_per_output_token_s: Number
+    decode_step_s: Number
+    prefill_s: Number
     parts_s: Mapping[str, Number]
     low_factor: Number
     high_factor: Number

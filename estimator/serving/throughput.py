@@ -102,8 +102,10 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
         constants=constants,
     )
     prefill_s = sum(alone.values()) / factor
+    decode = step_parts_s(setup=setup, rates=sustained, batch=work, prompt_tokens=work * 0.0, constants=constants)
+    decode_step_s = sum(decode.values()) / factor
     low, high = spread(setup=setup, constants=constants)
-    held_tokens = setup.input_tokens + setup.output_tokens / 2.0
+    held_tokens = setup.input_tokens + setup.held_output_tokens / 2.0
     per_token = sequence_kv_bytes(setup=setup, context_tokens=held_tokens, constants=constants) / held_tokens
     room = cache_bytes(setup=setup, constants=constants)
     return Serving(
@@ -116,6 +118,8 @@ def serving(*, setup: ServingSetup, constants: Mapping[str, float]) -> Serving:
         requests_per_s_per_replica=plain(requests_per_s),
         ttft_s=plain(prefill_s + step_s / 2.0),
         time_per_output_token_s=plain(step_s / yielded),
+        decode_step_s=plain(decode_step_s),
+        prefill_s=plain((step_s - decode_step_s) / finished),
         parts_s={part: plain(value / factor / finished) for part, value in parts.items()},
         low_factor=low,
         high_factor=high,
