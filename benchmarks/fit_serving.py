@@ -170,6 +170,15 @@ CONSTANTS: tuple[Constant, ...] = (
         "guess: below every measured NVIDIA generation",
         0.3,
     ),
+    _fixed(
+        "serving_matmul_fraction_cpu",
+        "matrix products, processors",
+        PEAK,
+        0.35,
+        "guess",
+        "guess: below every accelerator; clocks fall under wide vector and tile units",
+        0.4,
+    ),
     *(
         _fixed(
             f"serving_watt_per_flop_per_s_{name}",
@@ -189,10 +198,27 @@ CONSTANTS: tuple[Constant, ...] = (
             ("other", "T4", 70.0, 65e12),
         )
     ),
+    _fixed(
+        "serving_watt_per_flop_per_s_cpu",
+        "board power over 16-bit peak of the generation's usual part, Xeon 8488C",
+        "W/(FLOP/s)",
+        350.0 / 118e12,
+        "guess",
+        "guess: 350 W over 118 TFLOP/s",
+    ),
     _fitted("serving_power_exponent", "clock under a power limit", "exponent", 0.5, 0.1, 1.0),
     _fitted("serving_fp8_fraction", "fp8 products over the 16-bit fraction of peak", "ratio", 1.0, 0.5, 1.2),
     _fitted("serving_fp4_fraction", "fp4 products over the 16-bit fraction of peak", "ratio", 0.75, 0.1, 1.0),
     _fitted("serving_memory_fraction", "memory bandwidth reached", "fraction", 0.9, 0.5, 0.95),
+    _fixed(
+        "serving_memory_fraction_cpu",
+        "memory bandwidth reached, processors",
+        "fraction",
+        0.75,
+        "guess",
+        "guess: STREAM on server processors reaches about four fifths of their channels; engines a little less",
+        0.2,
+    ),
     _fitted("serving_link_fraction", "bandwidth reached over NVLink and xGMI", "fraction", 0.7, 0.2, 1.0),
     _fitted("serving_bus_fraction", "bandwidth reached over PCI Express", "fraction", 0.5, 0.1, 1.0),
     _fitted("serving_exchange_s", "start of one exchange between ranks", "s", 30e-6, 1e-6, 100e-6),
@@ -401,6 +427,12 @@ def spreads(data: Calibration, predicted: Array) -> dict[str, float]:
     return found
 
 
+CPU_SPREAD = {
+    "low": (0.5, "guess: no run measured; memory placement and thread counts matter"),
+    "high": (1.5, "guess: engines written for processors may do better"),
+}
+
+
 def registry_text(constants: Mapping[str, float], fits: Sequence[Mapping[str, float]]) -> str:
     """The TOML file: fitted constants with the range that leaving models out gives."""
     lines = [
@@ -422,8 +454,18 @@ def registry_text(constants: Mapping[str, float], fits: Sequence[Mapping[str, fl
                     "rows of models left out of the fit (benchmarks/fit_serving.py)",
                 )
             )
+        rows.append(
+            _fixed(
+                f"serving_{end}_cpu",
+                f"{text} of measured over predicted throughput, processors",
+                "ratio",
+                CPU_SPREAD[end][0],
+                "guess",
+                CPU_SPREAD[end][1],
+            )
+        )
     for row in rows:
-        value, low, high = constants[row.name], row.low, row.high
+        value, low, high = constants.get(row.name, row.prior), row.low, row.high
         if row.source == FITTED_ON:
             low, high = np.quantile([found[row.name] for found in fits], [0.1, 0.9])
             low, high = min(low, value), max(high, value)

@@ -24,7 +24,6 @@ from estimator.serving import (
     queueing,
     read_hourly_requests,
     serving,
-    step_line,
     under_latency,
     used_replica_hours,
 )
@@ -485,9 +484,8 @@ def _simulated(
 def test_queueing_agrees_with_a_discrete_event_simulation(load):
     answer = _serve(_setup(LLAMA_70B, tp=2.0, output_tokens=60.0, batch=12.0))
     alone = _serve(_setup(LLAMA_70B, tp=2.0, output_tokens=60.0, batch=1.0))
-    fixed_s, slope_s = step_line(
-        alone_step_s=alone.time_per_output_token_s, full_step_s=answer.time_per_output_token_s, batch=12.0
-    )
+    slope_s = (answer.time_per_output_token_s - alone.time_per_output_token_s) / 11.0
+    fixed_s = alone.time_per_output_token_s - slope_s
     rate = load * answer.requests_per_s_per_replica
     estimate = queueing(
         requests_per_s=rate,

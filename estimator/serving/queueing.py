@@ -46,16 +46,6 @@ class Queueing:
         return answer
 
 
-def step_line(*, alone_step_s: float, full_step_s: float, batch: float) -> tuple[float, float]:
-    """Intercept and slope of the step time over the sequences in flight, from a batch of one and a full one.
-
-    >>> step_line(alone_step_s=0.011, full_step_s=0.040, batch=30.0)
-    (0.01, 0.001)
-    """
-    slope = (full_step_s - alone_step_s) / (batch - 1.0) if batch > 1.0 else 0.0
-    return round(alone_step_s - slope, 15), round(slope, 15)
-
-
 def queueing(
     *,
     requests_per_s: Number,

@@ -13,8 +13,8 @@ from estimator.numbers import Number
 from estimator.serving.kv_cache import MXFP4_FAMILIES
 from estimator.serving.setup import Flags, ServingSetup, by_family
 
-GENERATIONS: tuple[str, ...] = ("ampere", "ada", "hopper", "blackwell_consumer", "blackwell", "cdna")
-_AMD = ("cdna",)
+GENERATIONS: tuple[str, ...] = ("ampere", "ada", "hopper", "blackwell_consumer", "blackwell", "cdna", "cpu")
+_AMD, _CPU = "cdna", "cpu"
 PFLOP = 1e15
 SLOW_LINK_BYTES_PER_S = 1e11
 """Links below this are a shared bus (PCI Express); above it they are switched or meshed (NVLink, xGMI)."""
@@ -33,10 +33,19 @@ def _per_generation(*, accelerator: Accelerator, prefix: str, constants: Mapping
 
 
 def is_amd(*, accelerator: Accelerator) -> Number:
-    """1.0 for AMD parts, else 0.0."""
+    """1.0 for AMD accelerators, else 0.0."""
+    return _is_of(accelerator, _AMD)
+
+
+def is_cpu(*, accelerator: Accelerator) -> Number:
+    """1.0 for processors without an accelerator, else 0.0."""
+    return _is_of(accelerator, _CPU)
+
+
+def _is_of(accelerator: Accelerator, wanted: str) -> Number:
     if isinstance(accelerator.family, str):
-        return float(generation(accelerator.family) in _AMD)
-    values = {family: float(generation(family) in _AMD) for family in set(accelerator.family)}
+        return float(generation(accelerator.family) == wanted)
+    values = {family: float(generation(family) == wanted) for family in set(accelerator.family)}
     return by_family(accelerator=accelerator, values=values, default=0.0)
 
 
@@ -72,9 +81,19 @@ def rates(*, setup: ServingSetup, constants: Mapping[str, float]) -> Rates:
         half_flop_per_s=half,
         block_flop_per_s=block,
         expert_flop_per_s=expert_flop_per_s(setup=setup, dense_flop_per_s=expert, constants=constants),
-        memory_bytes_per_s=setup.accelerator.memory_bytes_per_s * constants["serving_memory_fraction"],
+        memory_bytes_per_s=memory_bytes_per_s(accelerator=setup.accelerator, constants=constants),
         link_bytes_per_s=link_bytes_per_s(setup=setup, constants=constants),
     )
+
+
+def memory_bytes_per_s(*, accelerator: Accelerator, constants: Mapping[str, float]) -> Number:
+    """Sustained bandwidth of memory: a fraction of the data sheet's, less on processors."""
+    fraction = np.where(
+        is_cpu(accelerator=accelerator) > 0.0,
+        constants["serving_memory_fraction_cpu"],
+        constants["serving_memory_fraction"],
+    )
+    return accelerator.memory_bytes_per_s * fraction
 
 
 def matmul_fraction(*, setup: ServingSetup, constants: Mapping[str, float]) -> Number:

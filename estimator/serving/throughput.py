@@ -13,7 +13,7 @@ from estimator.serving.kv_cache import (
     sequence_kv_bytes,
     weights_bytes,
 )
-from estimator.serving.rates import is_amd, rates
+from estimator.serving.rates import is_amd, is_cpu, rates
 from estimator.serving.roofline import step_parts_s
 from estimator.serving.setup import Serving, ServingSetup, engine_key
 
@@ -48,16 +48,18 @@ def speed_factor(*, setup: ServingSetup, constants: Mapping[str, float]) -> Numb
 def spread(*, setup: ServingSetup, constants: Mapping[str, float]) -> tuple[Number, Number]:
     """P10 and P90 of measured over predicted throughput.
 
-    By kind: AMD, else fp4, else mixture, else dense; wider for engines of which no run was measured.
+    By kind: AMD, else fp4, else mixture, else dense; wider for engines of which no run was measured. Processors
+    have a spread of their own.
     """
     mixture = "moe" if setup.architecture.experts else "dense"
     kind = "fp4" if setup.weights_dtype == "fp4" else mixture
-    amd = is_amd(accelerator=setup.accelerator)
+    amd, cpu = is_amd(accelerator=setup.accelerator), is_cpu(accelerator=setup.accelerator)
 
     def bound(end: str) -> Number:
         own = np.where(amd > 0.0, constants[f"serving_{end}_amd"], constants[f"serving_{end}_{kind}"])
         unmeasured = setup.engine in UNMEASURED_ENGINES
-        return plain(own * (constants[f"serving_{end}_engine"] if unmeasured else 1.0))
+        engine = constants[f"serving_{end}_engine"] if unmeasured else 1.0
+        return plain(np.where(cpu > 0.0, constants[f"serving_{end}_cpu"], own * engine))
 
     return bound("low"), bound("high")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Sequence
 
 import numpy as np
 
 from estimator.algebra import Value, ceil, maximum
-from estimator.errors import InputError
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array, Number
 
 
@@ -71,30 +70,13 @@ def day_night_profile(*, peak_to_mean: float, hours: int = 24) -> Array:
     return np.asarray(shape / shape.mean())
 
 
-def read_hourly_requests(text: str, *, file: str) -> Array:
-    """Mean arrival rate of each hour, requests per second, from a CSV with a column ``requests`` (per hour).
+def hourly_load(*, measured: Sequence[float], peak_to_mean: float) -> Array:
+    """Load of each hour over the mean: what was measured, else a day-night curve with this peak.
 
-    Raises:
-        InputError: no such column, no rows, or a value that is not a number of requests.
-
-    >>> read_hourly_requests("hour,requests\\n0,3600\\n1,7200\\n", file="traffic.csv")
-    array([1., 2.])
+    >>> hourly_load(measured=(0.5, 1.5), peak_to_mean=3.0).tolist()
+    [0.5, 1.5]
     """
-    rows = csv.DictReader(text.splitlines())
-    if "requests" not in (rows.fieldnames or ()):
-        raise InputError(f"{file}: no column 'requests' (requests in each hour); found {rows.fieldnames}.")
-    found: list[float] = []
-    for line, row in enumerate(rows, start=2):
-        try:
-            value = float(row["requests"])
-        except (TypeError, ValueError):
-            value = -1.0
-        if not 0.0 <= value < np.inf:
-            raise InputError(f"{file}, line {line}: requests = {row['requests']!r} is not a number of requests.")
-        found.append(value)
-    if not found:
-        raise InputError(f"{file}: no rows; give one row an hour, a day or a week of them.")
-    return np.array(found) / SECONDS_PER_HOUR
+    return np.asarray(measured) if measured else day_night_profile(peak_to_mean=peak_to_mean)
 
 
 def hourly_replicas(
