@@ -31,8 +31,9 @@ Family = Literal[
     "gaudi",
     "tpu",
     "trainium",
+    "cpu",
 ]
-Form = Literal["sxm", "pcie", "consumer", "workstation", "superchip", "oam", "tpu", "trn", "inf"]
+Form = Literal["sxm", "pcie", "consumer", "workstation", "superchip", "oam", "tpu", "trn", "inf", "cpu"]
 #: From firmest to weakest.
 FigureStatus = Literal["measured", "published", "computed", "recalled", "guess"]
 
@@ -117,6 +118,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "gpus_per_node": (1, 10_000),
     "power_watt": (20, 3_000),
 }
+#: A processor's share of a socket has less of everything.
+_CPU_RANGES = {**_RANGES, "memory_gb_per_s": (20, 2_000), "fp32_tflop_per_s": (0.1, 50)}
 COLUMNS = (*_NEEDED, *_OPTIONAL, *_RANGES)
 
 
@@ -183,7 +186,8 @@ def _record(row: Mapping[str, Any], where: str) -> AcceleratorRecord:
         date.fromisoformat(row["checked"])
     except ValueError:
         raise InputError(f"{where}: checked = {row['checked']!r} is no date; write it as 2026-11-21.") from None
-    values = {key: _number(row[key], key, where) for key in _RANGES}
+    ranges = _CPU_RANGES if row["form"] == "cpu" else _RANGES
+    values = {key: _number(row[key], key, limits, where) for key, limits in ranges.items()}
     _check_peaks(values, vendor=row["vendor"], family=row["family"], form=row["form"], where=where)
     accelerator = Accelerator(
         id=row["id"],
@@ -223,8 +227,8 @@ def _record(row: Mapping[str, Any], where: str) -> AcceleratorRecord:
     )
 
 
-def _number(cell: str, key: str, where: str) -> float:
-    low, high = _RANGES[key]
+def _number(cell: str, key: str, limits: tuple[float, float], where: str) -> float:
+    low, high = limits
     try:
         value = float(cell)
     except ValueError:

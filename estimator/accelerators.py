@@ -14,9 +14,10 @@ from estimator.accelerator_rows import AcceleratorRecord, name_key, read_acceler
 from estimator.errors import InputError, UnknownNameError
 from estimator.numbers import Array
 
-__all__ = ["AcceleratorRecord", "accelerators", "resolve_accelerator", "stack_accelerators"]
+__all__ = ["AcceleratorRecord", "accelerators", "cpus", "resolve_accelerator", "stack_accelerators"]
 
 FILE = "accelerators.csv"
+CPU_FILE = "cpus.csv"
 HINT = "`ftcost gpus` lists them."
 
 
@@ -32,6 +33,17 @@ def accelerators() -> Mapping[str, AcceleratorRecord]:
     """
     path = Path(__file__).parent / "data" / FILE
     return read_accelerators(path.read_text(encoding="utf-8"), file=FILE)
+
+
+@cache
+def cpus() -> Mapping[str, AcceleratorRecord]:
+    """Processors without an accelerator, as rented: for serving small models, never for training.
+
+    >>> round(cpus()["c8g-8xlarge"].accelerator.memory_bytes_per_s / 1e9, 1)
+    179.2
+    """
+    path = Path(__file__).parent / "data" / CPU_FILE
+    return read_accelerators(path.read_text(encoding="utf-8"), file=CPU_FILE)
 
 
 def resolve_accelerator(text: str) -> AcceleratorRecord:

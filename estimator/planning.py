@@ -48,9 +48,6 @@ COUNTED_STYLES = ("tuned", "tuned, scale-to-zero")
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 """Loads at which the cheapest replica type is looked up for the break-even."""
 
-MS_PER_S = 1000.0
-
-
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
     "taxes, support contracts, committed-use and negotiated discounts",
@@ -193,15 +190,7 @@ def _serving(
     more = values["context_tokens" if scenario.goal == "facts" else "few_shot_tokens"]
     prompts = _tuned_input_tokens(values), values["input_tokens"] + more
     tuned, ready = (
-        ReplicaTypes(
-            architecture=model.architecture,
-            market=sellers,
-            values=values,
-            input_tokens=tokens,
-            output_tokens=values["output_tokens"],
-            latency_s_per_token=None if scenario.latency_ms is None else scenario.latency_ms / MS_PER_S,
-            ttft_s=None if scenario.ttft_ms is None else scenario.ttft_ms / MS_PER_S,
-        )
+        ReplicaTypes(architecture=model.architecture, scenario=scenario, market=sellers, input_tokens=tokens)
         for tokens in prompts
     )
     return tuned, ready.cheapest(requests_per_day=[values["requests_per_day"]])

@@ -112,12 +112,25 @@ class TrainingOption:
 
 @dataclass(frozen=True, kw_only=True)
 class ServingOption:
-    """One replica type for self-hosting, and how many the load needs."""
+    """One replica type for self-hosting, and how many the load needs.
+
+    Attributes:
+        batch: sequences in flight of a full replica, the most that memory, engine and latency limit allow.
+        requests_per_s_per_replica, output_tokens_per_s_per_gpu, ttft_s, time_per_output_token_s: at that batch;
+            the first token without waiting.
+        binding: what decides the number of replicas: availability, load, or the limit on the first token.
+        utilisation_fraction: mean load over what all replicas do at full batch.
+        peak_load_fraction: the same in the busiest hour.
+        waiting_p95_s, ttft_p50_s, ttft_p95_s, peak_time_per_output_token_s: what requests meet in that hour,
+            where each replica gets its share of them at random.
+        start_up_s: from the decision to start a replica to its first request.
+    """
 
     gpu: str
     gpu_label: str
     gpus_per_replica: int
     weights_dtype: str
+    batch: int
     provider: str
     region: str
     instance: str
@@ -132,6 +145,12 @@ class ServingOption:
     replicas: int
     binding: str
     utilisation_fraction: float
+    peak_load_fraction: float
+    waiting_p95_s: float
+    ttft_p50_s: float
+    ttft_p95_s: float
+    peak_time_per_output_token_s: float
+    start_up_s: float
 
 
 @dataclass(frozen=True, kw_only=True)

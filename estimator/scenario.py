@@ -11,6 +11,7 @@ from typing import Literal
 from estimator.assumptions import Assumptions, shipped
 from estimator.errors import InputError
 from estimator.run import Attention, Loss, Method, Optimizer, Quantization, Recompute, Sharding, Stack
+from estimator.serving.setup import Engine, ServedDtype
 
 Purchase = Literal["on-demand", "spot"]
 Task = Literal["", "classification", "generation", "complex"]
@@ -27,6 +28,7 @@ Circumstance = Literal[
     "regulated",
     "no-experts",
 ]
+Cpu = Literal["also", "only", "none"]
 
 WORKLOAD_FLAGS = (
     "rows",
@@ -68,7 +70,14 @@ class Scenario:
         purchase: on-demand or spot prices.
         baselines: API models to compare with, as provider/model; empty for one per price tier.
         budget_usd, deadline_hours: limits of one production run's cost and time.
-        latency_ms, ttft_ms: limits of a self-hosted replica, per output token and to the first one.
+        latency_ms, ttft_ms: limits of a self-hosted replica: per output token at its full batch, and to the
+            first one at P95 in the busiest hour, waiting included.
+        hourly_load: load of each hour over the mean, of a repeating cycle; empty for a day-night curve.
+        engine: inference engine of self-hosted replicas.
+        served_dtype: stored type of the weights of self-hosted replicas; None for 16 bit, or fp8 where the card
+            multiplies in it.
+        cpu: whether machines without accelerators may serve small models too, alone, or not at all; None for too,
+            but not where accelerators are named.
         no_api: nothing leaves for a vendor's model or service (privacy, regulation).
         commercial: the model's licence must allow commercial use.
         task, classes: what the rows teach, for the verdict on how many are enough.
@@ -111,6 +120,10 @@ class Scenario:
     deadline_hours: float | None = None
     latency_ms: float | None = None
     ttft_ms: float | None = None
+    hourly_load: tuple[float, ...] = ()
+    engine: Engine = "vllm"
+    served_dtype: ServedDtype | None = None
+    cpu: Cpu | None = None
     no_api: bool = False
     commercial: bool = False
     task: Task = ""

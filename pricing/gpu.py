@@ -30,6 +30,7 @@ LOWEST_USD_PER_GPU_HOUR = 0.05
 HIGHEST_USD_PER_GPU_HOUR = 50.0
 
 OFFERS = DATA / "gpu_offers.csv"
+CPU_OFFERS = DATA / "cpu_offers.csv"
 PROVIDERS = DATA / "providers.csv"
 
 
@@ -222,3 +223,17 @@ def offers(*, as_of: date) -> tuple[Offer, ...]:
         InputError: `as_of` is before the first price of the table.
     """
     return newest(OFFERS, all_offers(), as_of=as_of, key=_key)
+
+
+@cache
+def all_cpu_offers() -> tuple[Offer, ...]:
+    """Every dated row of machines without accelerators; ``gpu`` is the id of the processor."""
+    return read_offers(CPU_OFFERS, providers())
+
+
+def cpu_offers(*, as_of: date) -> tuple[Offer, ...]:
+    """Machines without accelerators known on a day, the newest row of each seen by then; none before the first."""
+    rows = all_cpu_offers()
+    if as_of < min(row.seen for row in rows):
+        return ()
+    return newest(CPU_OFFERS, rows, as_of=as_of, key=_key)

@@ -259,33 +259,23 @@ def estimate(**given: Any) -> None:
 def serve_plan(**given: Any) -> None:
     """Replicas for a load on every card that can hold the model, cheapest first."""
     from estimator.models import resolve_model
-    from reports.commands.serve import serve_rows, show_serve_plan
-    from reports.flags import gpu_prices, positive, price_day, serving_scenario
+    from reports.commands.serve import serve_answer, show_serve_plan
+    from reports.flags import positive, serving_scenario, whole
 
-    asked = serving_scenario(
-        model=given["model"],
-        workload={name: given[name] for name in ("requests_per_day", "input_tokens", "output_tokens")},
-        settings=given["settings"],
-        gpus=given["gpu"],
-        providers=given["provider"],
-        regions=given["region"],
-        gpu_prices=gpu_prices(given["gpu_price"]),
-        marketplaces=given["marketplaces"],
-        spot=given["spot"],
-        as_of=price_day(given["as_of"]),
-    )
+    asked = serving_scenario(given)
     model = resolve_model(asked.model)
+    window = positive(given["batch_window_hours"], flag="--batch-window-hours")
     with _nothing_fits():
-        rows = serve_rows(
+        answer = serve_answer(
             scenario=asked,
             architecture=model.architecture,
-            latency_ms=positive(given["latency_ms"], flag="--latency-ms"),
-            ttft_ms=positive(given["ttft_ms"], flag="--ttft-ms"),
+            adapters=whole(given["adapters"], flag="--adapters", low=0, high=10_000) or 0,
+            batch_window_hours=window,
         )
     if given["as_json"]:
-        print(json.dumps({"schema": 1, "model": model.architecture.id, "rows": rows}, indent=2))
+        print(json.dumps({"schema": 1, "model": model.architecture.id, **answer.as_json()}, indent=2))
     else:
-        show_serve_plan(rows, model=model.architecture.id, scenario=asked, screen=Screen())
+        show_serve_plan(answer, model=model.architecture.id, scenario=asked, screen=Screen())
 
 
 def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_json: bool) -> None:

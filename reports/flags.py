@@ -11,8 +11,10 @@ from estimator.assumptions import Assumptions, shipped
 from estimator.errors import InputError, UnknownNameError
 from estimator.money.derived import with_judge, with_quality_floor, with_teacher
 from estimator.run import choice, lora_roles
-from estimator.scenario import Circumstance, Scenario
+from estimator.scenario import Circumstance, Cpu, Scenario
+from estimator.serving.setup import Engine, ServedDtype
 from pricing import newest_price_day
+from reports.traffic import with_traffic
 
 MAX_GPUS = 65_536
 MAX_MICRO_BATCH = 65_536
@@ -40,8 +42,23 @@ WORKLOAD = {
     "horizon_months": "horizon_months",
     "retrain_every": "retrain_every_months",
     "experiments": "experiments",
+    "prefix_cached_fraction": "prefix_cached_fraction",
+    "draft_tokens": "draft_tokens",
+    "draft_acceptance": "draft_acceptance_fraction",
 }
 """Flags of ``plan`` that set an assumption."""
+
+SERVED = (
+    "requests_per_day",
+    "input_tokens",
+    "output_tokens",
+    "prefix_cached_fraction",
+    "draft_tokens",
+    "draft_acceptance",
+)
+"""Those of them that ``serve-plan`` has."""
+
+ENGINES = tuple(name for name in get_args(Engine) if name != "vllm-0.6")
 
 CATEGORIES = ("quantization", "recompute", "optimizer", "sharding", "stack", "loss")
 """Flags of ``plan`` that fix a category of every run."""
@@ -140,25 +157,43 @@ def positive(value: float | None, *, flag: str) -> float | None:
     return value
 
 
-def serving_scenario(
-    *,
-    model: str,
-    workload: Mapping[str, float | None],
-    settings: Iterable[str],
-    gpus: Iterable[str],
-    spot: bool,
-    as_of: date,
-    **plain: Any,
-) -> Scenario:
-    """A scenario in which only serving is asked about."""
+def serving_scenario(given: Mapping[str, Any]) -> Scenario:
+    """A scenario in which only serving is asked about, from the flags of ``ftcost serve-plan``.
+
+    Raises:
+        InputError: with the flag, what is allowed and the closest names.
+    """
+    values = assumptions_with({WORKLOAD[flag]: given[flag] for flag in SERVED}, given["settings"])
+    values, load = with_traffic(values, given)
     return Scenario(
-        model=model,
-        assumptions=assumptions_with(workload, settings),
-        gpus=tuple(dict.fromkeys(gpus)),
-        purchase="spot" if spot else "on-demand",
-        as_of=as_of,
-        **plain,
+        model=given["model"],
+        assumptions=values,
+        hourly_load=load,
+        gpus=tuple(dict.fromkeys(given["gpu"])),
+        providers=given["provider"],
+        regions=given["region"],
+        gpu_prices=gpu_prices(given["gpu_price"]),
+        marketplaces=given["marketplaces"],
+        purchase="spot" if given["spot"] else "on-demand",
+        as_of=price_day(given["as_of"]),
+        **_served(given),
     )
+
+
+def _served(given: Mapping[str, Any]) -> dict[str, Any]:
+    """How replicas serve, and within which limits."""
+    chosen: dict[str, Any] = {
+        "latency_ms": positive(given["latency_ms"], flag="--latency-ms"),
+        "ttft_ms": positive(given["ttft_ms"], flag="--ttft-ms"),
+    }
+    for field, flag, allowed in (
+        ("engine", "--engine", ENGINES),
+        ("served_dtype", "--served-dtype", get_args(ServedDtype)),
+        ("cpu", "--cpu", get_args(Cpu)),
+    ):
+        if given[field] is not None:
+            chosen[field] = _one_of(given[field], allowed, flag=flag)
+    return chosen
 
 
 def scenario_of(given: Mapping[str, Any]) -> Scenario:
@@ -187,9 +222,11 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
     if given["on_prem"] and given["provider"]:
         raise InputError("--on-prem means bought hardware; drop --provider, or name --provider own without it.")
     as_of = price_day(given["as_of"])
+    values, load = with_traffic(_assumptions(given, as_of), given)
     return Scenario(
         model=given["model"],
-        assumptions=_assumptions(given, as_of),
+        assumptions=values,
+        hourly_load=load,
         gpus=tuple(dict.fromkeys(given["gpu"])),
         gpu_count=whole(given["gpus"], flag="--gpus", low=1, high=MAX_GPUS),
         micro_batch=whole(given["micro_batch"], flag="--micro-batch", low=1, high=MAX_MICRO_BATCH),
@@ -202,8 +239,6 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         baselines=tuple(given["baseline"]),
         budget_usd=positive(given["budget"], flag="--budget"),
         deadline_hours=positive(given["deadline_hours"], flag="--deadline-hours"),
-        latency_ms=positive(given["latency_ms"], flag="--latency-ms"),
-        ttft_ms=positive(given["ttft_ms"], flag="--ttft-ms"),
         no_api=given["no_api"] or given["on_prem"],
         commercial=_one_of(given["license"], ("commercial",), flag="--license") == "commercial",
         task=_one_of(given["task"], TASKS, flag="--task"),  # type: ignore[arg-type]
@@ -216,6 +251,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         as_of=as_of,
         seed=given["seed"],
         draws=whole(given["draws"], flag="--draws", low=MIN_DRAWS, high=MAX_DRAWS) or MIN_DRAWS,
+        **_served(given),
         **chosen,
     )
 

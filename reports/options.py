@@ -106,6 +106,70 @@ def traffic_flags() -> Sequence[Flag]:
             help="Instructions and user text of a request.",
         ),
         number("--output-tokens", assumption="output_tokens", panel=SERVE, help="Output tokens of a request."),
+        Flag(
+            "--input-tokens-p95",
+            type=float,
+            panel=SERVE,
+            help="95th percentile of the input tokens. [spread 1.0 of the mean]",
+            example="1500",
+        ),
+        Flag(
+            "--output-tokens-p95",
+            type=float,
+            panel=SERVE,
+            help="95th percentile of the output tokens. [spread 1.0 of the mean]",
+            example="500",
+        ),
+        Flag(
+            "--traffic",
+            panel=SERVE,
+            help="CSV of requests by the hour (columns requests, and hour or timestamp): volume, peak and curve;"
+            " with --requests-per-day the curve alone. [a day-night curve]",
+            example='"traffic.csv"',
+        ),
+        Flag(
+            "--lengths",
+            panel=SERVE,
+            help="CSV of requests (columns input_tokens, output_tokens): means and spreads of both.",
+            example='"lengths.csv"',
+        ),
+    )
+
+
+def engine_flags() -> Sequence[Flag]:
+    """How a self-hosted replica serves."""
+    return (
+        Flag("--engine", panel=SERVE, help="vllm, tensorrt-llm, sglang or lmdeploy. [vllm]", example='"sglang"'),
+        Flag(
+            "--served-dtype",
+            panel=SERVE,
+            help="Stored weights of a replica: fp16, fp8, fp4, int8 or int4. [fp16, or fp8 where the card has it]",
+            example='"fp8"',
+        ),
+        Flag(
+            "--cpu",
+            panel=SERVE,
+            help="also, only or none: machines without accelerators, for small models. [also; none with --gpu]",
+            example='"only"',
+        ),
+        number(
+            "--prefix-cached-fraction",
+            assumption="prefix_cached_fraction",
+            panel=SERVE,
+            help="Share of the input that replicas find in their prefix cache.",
+        ),
+        number(
+            "--draft-tokens",
+            assumption="draft_tokens",
+            panel=SERVE,
+            help="Tokens drafted per step by speculative decoding; 0 for none.",
+        ),
+        number(
+            "--draft-acceptance",
+            assumption="draft_acceptance_fraction",
+            panel=SERVE,
+            help="Chance that a drafted token is accepted.",
+        ),
     )
 
 
@@ -171,6 +235,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         Flag("--stack", panel=TRAIN, help="Training software. [hf]", example='"hf"'),
         Flag("--loss", panel=TRAIN, help="full, chunked or fused. [full]", example='"full"'),
         *traffic_flags(),
+        *engine_flags(),
         number(
             "--few-shot-tokens", assumption="few_shot_tokens", panel=SERVE, help="Examples in a few-shot prompt."
         ),
@@ -198,14 +263,14 @@ def plan_flags() -> Sequence[click.Parameter]:
             "--latency-ms",
             type=float,
             panel=LIMITS,
-            help="Most milliseconds per output token, self-hosted.",
+            help="Most milliseconds per output token, self-hosted, at a full replica.",
             example="50",
         ),
         Flag(
             "--ttft-ms",
             type=float,
             panel=LIMITS,
-            help="Most milliseconds to the first token, self-hosted.",
+            help="Most milliseconds to the first token, self-hosted, at P95 in the busiest hour.",
             example="1000",
         ),
         Flag("--no-api", is_flag=True, panel=LIMITS, help="No vendor's model or service may see the data."),
@@ -378,16 +443,25 @@ def serve_flags() -> Sequence[click.Parameter]:
             "--latency-ms",
             type=float,
             panel=SERVE,
-            help="Most milliseconds per output token. [no limit]",
+            help="Most milliseconds per output token, at a full replica. [no limit]",
             example="50",
         ),
         Flag(
             "--ttft-ms",
             type=float,
             panel=SERVE,
-            help="Most milliseconds to the first token. [no limit]",
+            help="Most milliseconds to the first token, at P95 in the busiest hour. [no limit]",
             example="1000",
         ),
+        Flag(
+            "--batch-window-hours",
+            type=float,
+            panel=SERVE,
+            help="Hours of a day in which all its requests may run together; they wait until then. [none waits]",
+            example="6",
+        ),
+        Flag("--adapters", type=int, default=0, panel=SERVE, help="Unmerged adapters on each replica. [0]"),
+        *engine_flags(),
         several(
             "--gpu",
             panel=TRAIN,

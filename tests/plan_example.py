@@ -119,6 +119,7 @@ def serving_option(**changes: Any) -> ServingOption:
         gpu_label="L40S",
         gpus_per_replica=1,
         weights_dtype="fp8",
+        batch=256,
         provider="runpod-secure",
         region="global",
         instance="L40S",
@@ -133,6 +134,12 @@ def serving_option(**changes: Any) -> ServingOption:
         replicas=2,
         binding="availability",
         utilisation_fraction=0.04,
+        peak_load_fraction=0.12,
+        waiting_p95_s=0.0,
+        ttft_p50_s=0.1,
+        ttft_p95_s=0.3,
+        peak_time_per_output_token_s=0.012,
+        start_up_s=100.0,
     )
     return replace(base, **changes)
 

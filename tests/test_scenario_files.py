@@ -15,6 +15,7 @@ import click
 import pytest
 import tomli
 
+from estimator.assumptions import shipped
 from estimator.planning import plan
 from estimator.scenario import Scenario
 from reports.commands.scenario_file import defaults, file_flags, overlaid, planned_as, read, with_file
@@ -45,7 +46,7 @@ def sample(flag: Flag) -> Any:
     if flag.is_flag:
         return not defaults()[str(flag.name)]
     if flag.assumption:
-        return 33
+        return min(33, shipped().row(flag.assumption).maximum / 2)
     return (
         tomli.loads(f"x = {flag.example}")["x"]
         if flag.example
@@ -60,7 +61,10 @@ def as_words(flag: Flag, value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("key", sorted(set(KEYS) - {"model"}))
-def test_a_key_means_what_its_flag_means(key: str, tmp_path: Path) -> None:
+def test_a_key_means_what_its_flag_means(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("traffic.csv").write_text("requests\n100\n300\n", encoding="utf-8")
+    Path("lengths.csv").write_text("input_tokens,output_tokens\n100,20\n300,20\n", encoding="utf-8")
     value = sample(KEYS[key])
     file = written(tmp_path, f'model = "7b"\n{key} = {json.dumps(value)}\n')
     by_file, by_flag = asked(file), asked("--model", "7b", *as_words(KEYS[key], value))

@@ -220,7 +220,7 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
         own(
             "requests_per_s_per_replica",
             "requests a replica finishes at full load",
-            option.requests_per_s_per_replica,
+            choice.planned_requests_per_s,
             "request/s",
             status="computed",
             source=model,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimator.accelerators import AcceleratorRecord, accelerators, resolve_accelerator
+from estimator.accelerators import AcceleratorRecord, accelerators, cpus, resolve_accelerator
 from estimator.errors import InputError, NothingFitsError, UnknownNameError
 from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
-from pricing import OLD_AFTER_DAYS, Offer, age_days, offers, own_hardware, providers
+from pricing import OLD_AFTER_DAYS, Offer, age_days, cpu_offers, offers, own_hardware, providers
 
 OWN = "own"
 QUOTED = "quoted"
@@ -124,9 +124,32 @@ def market(*, scenario: Scenario) -> Market:
     ]
     if not kept:
         raise NothingFitsError(_nothing_offered(scenario, every))
+    return _arranged(kept, accelerators())
+
+
+def cpu_market(*, scenario: Scenario) -> Market | None:
+    """Machines without accelerators that the scenario's providers, regions and kind of purchase leave.
+
+    None where there is none, or where the scenario names accelerators and says nothing of processors. The same
+    limit on old prices holds as in ``market``.
+    """
+    if scenario.cpu == "none" or (scenario.gpus and scenario.cpu is None):
+        return None
+    kept = [
+        (offer, price)
+        for offer in cpu_offers(as_of=scenario.as_of)
+        if (price := price_of(offer, scenario.purchase)) is not None
+        and (not scenario.providers or offer.provider in scenario.providers)
+        and (not scenario.regions or offer.region in scenario.regions)
+        and (age_days(offer, scenario.as_of) <= OLD_AFTER_DAYS or offer.provider in scenario.providers)
+    ]
+    return _arranged(kept, cpus()) if kept else None
+
+
+def _arranged(kept: list[tuple[Offer, float]], catalogue: Mapping[str, AcceleratorRecord]) -> Market:
     kept.sort(key=lambda pair: (pair[1], pair[0].provider, pair[0].region, pair[0].instance))
     sold = {offer.gpu for offer, _ in kept}
-    records = tuple(record for record in accelerators().values() if record.id in sold)
+    records = tuple(record for record in catalogue.values() if record.id in sold)
     position = {record.id: index for index, record in enumerate(records)}
     return Market(
         records=records,

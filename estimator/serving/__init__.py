@@ -12,14 +12,15 @@ from estimator.serving.setup import Serving, ServingSetup
 from estimator.serving.tables import cv_of_p95, read_hourly_requests, read_lengths
 from estimator.serving.throughput import serving
 from estimator.serving.traffic import (
-    autoscaled_replica_hours,
-    batch_window_replica_hours,
+    batch_window_replicas,
+    cold_start_fraction,
     day_night_profile,
     hourly_load,
     hourly_replicas,
     mean_requests_per_s,
     peak_replicas,
-    used_replica_hours,
+    scale_to_zero_hours,
+    started_replicas,
 )
 
 __all__ = [
@@ -28,8 +29,8 @@ __all__ = [
     "Serving",
     "ServingSetup",
     "StepTimes",
-    "autoscaled_replica_hours",
-    "batch_window_replica_hours",
+    "batch_window_replicas",
+    "cold_start_fraction",
     "cv_of_p95",
     "day_night_profile",
     "hourly_load",
@@ -41,7 +42,8 @@ __all__ = [
     "read_hourly_requests",
     "read_lengths",
     "responses",
+    "scale_to_zero_hours",
     "serving",
+    "started_replicas",
     "under_latency",
-    "used_replica_hours",
 ]

@@ -1,4 +1,4 @@
-"""The cheapest token within a latency limit: the largest batch that keeps it."""
+"""The cheapest token within a limit on the time per token: the largest batch that keeps it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,24 @@ def under_latency(
     setup: ServingSetup,
     constants: Mapping[str, float],
     latency_s_per_token: float | None = None,
-    ttft_s: float | None = None,
 ) -> Serving:
-    """What a replica delivers with the best batch within the limits.
+    """What a replica delivers with the best batch within the limit.
 
-    Throughput and both latencies grow with the batch, so the best batch is the largest within the limits;
-    it is found by bisection between 1 and what memory holds. Where a batch of one breaks a limit, ``fits`` is
-    false and the throughput 0, while the latencies tell what a lone request gets.
+    Throughput and time per token grow with the batch, so the batch of the cheapest token is the largest within
+    the limit; it is found by bisection between 1 and what memory holds. Where a batch of one breaks the limit,
+    ``fits`` is false and the throughput 0, while the latencies tell what a lone request gets.
 
-    ``latency_s_per_token`` and ``ttft_s`` are mean values at that batch, without queueing; None for no limit.
+    ``latency_s_per_token`` is the mean at that batch; None for no limit.
     """
     most = largest_batch(setup=setup, constants=constants)
     if setup.batch is not None:
         most = np.minimum(setup.batch, most)
-    if latency_s_per_token is None and ttft_s is None:
+    if latency_s_per_token is None:
         return serving(setup=setup, constants=constants)
-    token_limit = np.inf if latency_s_per_token is None else latency_s_per_token
-    first_limit = np.inf if ttft_s is None else ttft_s
+    limit = latency_s_per_token
 
     def kept(answer: Serving) -> Any:
-        within = (answer.time_per_output_token_s <= token_limit) & (answer.ttft_s <= first_limit)
-        return np.asarray(within)
+        return np.asarray(answer.time_per_output_token_s <= limit)
 
     top = np.maximum(most, 1.0)
     at_top = kept(serving(setup=setup.with_(batch=top), constants=constants))

@@ -100,8 +100,9 @@ def queueing(
     total = none + weights.sum(axis=-1) + full * rho / (1.0 - rho)
     waiting_fraction = full / (1.0 - rho) / total
     spread = (1.0 + output_tokens_cv**2) / 2.0
-    arrivals, departures = np.maximum(rate[..., 0], 1e-300), (rate[..., 0] / rho)
-    leave_s = spread / np.maximum(departures * (1.0 - rho), 1e-300)
+    arrivals = np.maximum(rate[..., 0], 1e-300)
+    full_rate = (slots / (output_tokens * (fixed + slope * slots)))[..., 0]
+    leave_s = spread / (full_rate * (1.0 - rho))
     below = np.where(n < slots, weights * n, 0.0).sum(axis=-1) / total
     in_flight = below + slots[..., 0] * waiting_fraction
     service_s = np.where(rate[..., 0] > 0.0, in_flight / arrivals, output_tokens * (fixed + slope)[..., 0])

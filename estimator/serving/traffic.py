@@ -103,63 +103,59 @@ def hourly_replicas(
     )
 
 
-def autoscaled_replica_hours(
-    *,
-    hourly_requests_per_s: Array,
-    requests_per_s_per_replica: Number,
-    slo_fraction: Number,
-    max_load_fraction: Number,
-    minimum_replicas: Number,
-    start_up_hours: Number = 0.0,
-) -> Number:
-    """Replica hours paid over a repeating profile (24 hours, 168, or any cycle; the last axis).
+def started_replicas(*, held: Array) -> Array:
+    """Replicas that join in each hour of a repeating profile (last axis); the first hour joins on the last.
 
-    Each hour holds what its load needs; each replica that joins is paid ``start_up_hours`` before it serves
-    (image, weights, warm-up). The profile repeats, so the first hour joins on the last. Source: derived.
+    Each is paid for its start-up before it serves. Source: derived.
 
-    >>> hours = autoscaled_replica_hours(hourly_requests_per_s=np.array([1.0, 3.0]),
-    ...     requests_per_s_per_replica=1.0, slo_fraction=1.0, max_load_fraction=1.0, minimum_replicas=1.0,
-    ...     start_up_hours=0.25)
-    >>> float(hours)
-    4.5
+    >>> started_replicas(held=np.array([1.0, 3.0, 2.0])).tolist()
+    [0.0, 2.0, 0.0]
     """
-    held = hourly_replicas(
-        hourly_requests_per_s=hourly_requests_per_s,
-        requests_per_s_per_replica=requests_per_s_per_replica,
-        slo_fraction=slo_fraction,
-        max_load_fraction=max_load_fraction,
-        minimum_replicas=minimum_replicas,
-    )
-    joined = np.maximum(held - np.roll(held, 1, axis=-1), 0.0)
-    hours: Number = held.sum(axis=-1) + start_up_hours * joined.sum(axis=-1)
-    return hours
+    return np.asarray(np.maximum(held - np.roll(held, 1, axis=-1), 0.0))
 
 
-def used_replica_hours(
-    *, hourly_requests_per_s: Array, requests_per_s_per_replica: Number, slo_fraction: Number
-) -> Number:
-    """Replica hours of work in a profile: what the paid hours would be if every replica ran full."""
-    hours: Number = np.asarray(hourly_requests_per_s).sum(axis=-1) / (requests_per_s_per_replica * slo_fraction)
-    return hours
+def scale_to_zero_hours(
+    *, hourly_requests_per_s: Array, keep_alive_hours: Number, start_up_hours: Number
+) -> Array:
+    """Part of each hour that a replica which sleeps without requests is paid for, start-ups included.
+
+    A moment is awake if a request came within the keep-alive time K before it: 1 - exp(-r K), r the requests an
+    hour. Requests that find it asleep, r exp(-r K) of them, each pay a start-up, in which it serves nobody; the
+    sum is at most the whole hour. Poisson arrivals. Source: derived.
+
+    >>> scale_to_zero_hours(hourly_requests_per_s=np.array([0.0, 1 / 3600, 1.0]), keep_alive_hours=0.5,
+    ...                     start_up_hours=0.05).round(3).tolist()
+    [0.0, 0.424, 1.0]
+    """
+    hourly = np.asarray(hourly_requests_per_s) * SECONDS_PER_HOUR
+    asleep = np.exp(-hourly * keep_alive_hours)
+    return np.minimum(1.0 - asleep + hourly * asleep * start_up_hours, 1.0)
 
 
-def batch_window_replica_hours(
+def cold_start_fraction(*, hourly_requests_per_s: Array, keep_alive_hours: Number) -> Array:
+    """Part of an hour's requests that find no replica up: those that follow a gap above the keep-alive time.
+
+    >>> float(cold_start_fraction(hourly_requests_per_s=np.array(2 / 3600), keep_alive_hours=0.5).round(3))
+    0.368
+    """
+    return np.exp(-np.asarray(hourly_requests_per_s) * SECONDS_PER_HOUR * keep_alive_hours)
+
+
+def batch_window_replicas(
     *,
     requests: Number,
     requests_per_s_per_replica: Number,
     window_hours: Number,
     start_up_hours: Number = 0.0,
 ) -> Number:
-    """Replica hours for requests that may wait and run together, at offline throughput, within a window.
+    """Replicas that finish requests which may wait within a window: ceil(work / (window - start-up)).
 
-    n = ceil(work / (window - start-up)) replicas each pay their start-up and share the work; infinite where
-    the window is no longer than the start-up.
+    Infinite where the window is no longer than the start-up.
 
-    >>> float(batch_window_replica_hours(requests=36_000.0, requests_per_s_per_replica=1.0,
-    ...                                  window_hours=4.5, start_up_hours=0.5))
-    11.5
+    >>> float(batch_window_replicas(requests=36_000.0, requests_per_s_per_replica=1.0, window_hours=4.5,
+    ...                             start_up_hours=0.5))
+    3.0
     """
     work = np.asarray(requests / (requests_per_s_per_replica * SECONDS_PER_HOUR), dtype=np.float64)
     room = np.asarray(window_hours - start_up_hours, dtype=np.float64)
-    replicas = np.where(room > 0.0, np.ceil(work / np.where(room > 0.0, room, 1.0)), np.inf)
-    return work + replicas * start_up_hours
+    return np.where(room > 0.0, np.ceil(work / np.where(room > 0.0, room, 1.0)), np.inf)[()]

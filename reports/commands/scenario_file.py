@@ -110,7 +110,9 @@ def read(path: Path) -> Given:
             raise UnknownNameError("key", key, [*known, SET_TABLE], where=where, hint=hint)
         else:
             given[key] = _checked(known[key], value, where=where)
-            _try(overlaid(empty, {key: given[key]}), where=where)
+            mean = key.removesuffix("_p95")
+            beside = {mean: float(table[mean])} if mean != key and isinstance(table.get(mean), int | float) else {}
+            _try(overlaid(empty, {**beside, key: given[key]}), where=where)
     return given
 
 

@@ -1,64 +1,134 @@
-"""``ftcost serve-plan``: replicas for a load on every card that can hold the model, cheapest first."""
+"""``ftcost serve-plan``: replicas for a load on every card that holds the model, and ways to run them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from estimator.accelerators import cpus
 from estimator.architecture import Architecture
-from estimator.errors import NothingFitsError
+from estimator.errors import InputError, NothingFitsError
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.scenario import Scenario
+from estimator.search.fleet import BATCH, FIXED, ZERO, Way, ways
 from estimator.search.market import market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
+from estimator.serving import hourly_load
 from estimator.words import money, percent
 from reports.screen import Screen, numbers, words
 
 MS_PER_S = 1000.0
+HOURS_PER_DAY = 24.0
 
 
-def serve_rows(
+@dataclass(frozen=True, kw_only=True)
+class ServeAnswer:
+    """Replica types, cheapest first, each as a row of plain values and with its ways to run."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    ways: tuple[tuple[Way, ...], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Rows with their ways; what has no value is null."""
+        return {
+            "rows": [
+                {**row, "ways": [{**_finite(asdict(way)), "used_fraction": way.used_fraction} for way in of_row]}
+                for row, of_row in zip(self.rows, self.ways, strict=True)
+            ]
+        }
+
+    def cheapest_ways(self) -> list[tuple[Mapping[str, Any], Way]]:
+        """The cheapest row of each way to run."""
+        names = dict.fromkeys(way.name for of_row in self.ways for way in of_row)
+        pairs = [(row, way) for row, of_row in zip(self.rows, self.ways, strict=True) for way in of_row]
+        return [
+            min((pair for pair in pairs if pair[1].name == name), key=lambda pair: pair[1].usd_per_month)
+            for name in names
+        ]
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+
+
+def serve_answer(
     *,
     scenario: Scenario,
     architecture: Architecture,
-    latency_ms: float | None,
-    ttft_ms: float | None,
-) -> list[dict[str, Any]]:
-    """One row per card: replica type, replicas for the peak, what they cost and how busy they are.
+    adapters: int = 0,
+    batch_window_hours: float | None = None,
+) -> ServeAnswer:
+    """One row per card: replica type, replicas for the busiest hour, what they cost and what requests meet.
 
     Raises:
+        InputError: a batch window that no replica type can use, or longer than a day.
         NothingFitsError: no card of the market holds the model within the limits.
     """
     values = scenario.assumptions
+    if batch_window_hours is not None and batch_window_hours > HOURS_PER_DAY:
+        raise InputError(f"--batch-window-hours {batch_window_hours:g} is longer than a day; allowed: up to 24.")
     types = ReplicaTypes(
         architecture=architecture,
-        market=market(scenario=scenario),
-        values=values,
+        scenario=scenario,
+        market=None if scenario.cpu == "only" else market(scenario=scenario),
         input_tokens=values["input_tokens"],
-        output_tokens=values["output_tokens"],
-        latency_s_per_token=None if latency_ms is None else latency_ms / MS_PER_S,
-        ttft_s=None if ttft_ms is None else ttft_ms / MS_PER_S,
+        adapters=adapters,
     )
-    choices = types.by_gpu(requests_per_day=values["requests_per_day"])
+    load = values["requests_per_day"]
+    choices = types.by_gpu(requests_per_day=load)
     if not choices:
-        limits = " within the latency limits" if latency_ms is not None or ttft_ms is not None else ""
-        raise NothingFitsError(
-            f"nothing fits: no card, alone or eight together, holds {architecture.id}{limits}."
-            " Change one of: --gpu, --provider, --marketplaces, --latency-ms, --ttft-ms, or a smaller --model."
+        raise NothingFitsError(_nothing_fits(scenario, architecture))
+    curve = hourly_load(measured=scenario.hourly_load, peak_to_mean=values["peak_to_mean_ratio"])
+    found = tuple(
+        ways(
+            choice=choice,
+            values=values,
+            load=curve,
+            requests_per_day=load,
+            batch_window_hours=batch_window_hours,
         )
-    return [_row(choice, values) for choice in choices]
+        for choice in choices
+    )
+    if batch_window_hours is not None and not any(way.name == BATCH for of_row in found for way in of_row):
+        quickest = min(choice.option.start_up_s for choice in choices)
+        raise InputError(
+            f"--batch-window-hours {batch_window_hours:g} is over before a replica is up"
+            f" ({quickest / SECONDS_PER_HOUR:.2g} hours at best). Give a longer window."
+        )
+    rows = tuple(_row(choice, of_row[0], values) for choice, of_row in zip(choices, found, strict=True))
+    return ServeAnswer(rows=rows, ways=found)
 
 
-def _row(choice: ServingChoice, values: Mapping[str, float]) -> dict[str, Any]:
+def _nothing_fits(scenario: Scenario, architecture: Architecture) -> str:
+    limited = scenario.latency_ms is not None or scenario.ttft_ms is not None
+    if scenario.cpu == "only":
+        most = scenario.assumptions["cpu_most_parameters"] / 1e9
+        return (
+            f"nothing fits: no machine without accelerators serves {architecture.id}"
+            f"{' within the latency limits' if limited else ''}. They are offered for models up to {most:g}"
+            " billion parameters (cpu_most_parameters). Change one of: --cpu, --provider, --region, the limits, or"
+            " a smaller --model."
+        )
+    return (
+        f"nothing fits: no card, alone or eight together, holds {architecture.id}"
+        f"{' within the latency limits' if limited else ''}."
+        " Change one of: --gpu, --provider, --marketplaces, --latency-ms, --ttft-ms, --served-dtype, or a smaller"
+        " --model."
+    )
+
+
+def _row(choice: ServingChoice, fixed: Way, values: Mapping[str, float]) -> dict[str, Any]:
     option = choice.option
-    requests = values["requests_per_day"] * DAYS_PER_MONTH
     cards = option.replicas * option.gpus_per_replica
-    billed = -(-cards // choice.gpus_per_instance) * choice.gpus_per_instance
-    usd = billed * option.usd_per_gpu_hour * HOURS_PER_MONTH * values["cloud_overhead_ratio"]
     usable = values["slo_throughput_fraction"] * values["max_load_fraction"]
-    peak = requests / (HOURS_PER_MONTH * SECONDS_PER_HOUR) * values["peak_to_mean_ratio"]
-    tokens = requests * (values["input_tokens"] + values["output_tokens"])
+    mean = values["requests_per_day"] * DAYS_PER_MONTH / (HOURS_PER_MONTH * SECONDS_PER_HOUR)
+    peak = mean * values["peak_to_mean_ratio"]
     return {
         "gpu": option.gpu,
         "gpus_per_replica": option.gpus_per_replica,
@@ -69,52 +139,87 @@ def _row(choice: ServingChoice, values: Mapping[str, float]) -> dict[str, Any]:
         "usd_per_gpu_hour": option.usd_per_gpu_hour,
         "price_seen": option.price_seen.isoformat(),
         "replicas": option.replicas,
-        "gpus_billed": billed,
+        "gpus_billed": -(-cards // choice.gpus_per_instance) * choice.gpus_per_instance,
         "binding": option.binding,
+        "batch": option.batch,
         "requests_per_s_per_replica": option.requests_per_s_per_replica,
         "requests_per_s_low": option.requests_per_s_per_replica * choice.low_factor,
         "requests_per_s_high": option.requests_per_s_per_replica * choice.high_factor,
         "output_tokens_per_s_per_gpu": option.output_tokens_per_s_per_gpu,
         "ttft_s": option.ttft_s,
         "time_per_output_token_s": option.time_per_output_token_s,
+        "waiting_p95_s": option.waiting_p95_s,
+        "ttft_p50_s": option.ttft_p50_s,
+        "ttft_p95_s": option.ttft_p95_s,
+        "peak_time_per_output_token_s": option.peak_time_per_output_token_s,
+        "start_up_s": option.start_up_s,
         "utilisation_fraction": option.utilisation_fraction,
-        "headroom_ratio": option.requests_per_s_per_replica * option.replicas * usable / peak,
-        "usd_per_month": usd,
-        "usd_per_1000_requests": 1000 * usd / requests,
-        "usd_per_million_tokens": 1e6 * usd / tokens,
+        "peak_load_fraction": option.peak_load_fraction,
+        "headroom_ratio": choice.planned_requests_per_s * option.replicas * usable / peak,
+        "gpu_hours_paid_per_month": fixed.gpu_hours_paid,
+        "gpu_hours_used_per_month": fixed.gpu_hours_used,
+        "usd_per_month": fixed.usd_per_month,
+        "usd_per_1000_requests": fixed.usd_per_1000_requests,
+        "usd_per_million_tokens": fixed.usd_per_million_tokens,
     }
 
 
-def show_serve_plan(rows: list[dict[str, Any]], *, model: str, scenario: Scenario, screen: Screen) -> None:
-    """The same rows as a table."""
+def show_serve_plan(answer: ServeAnswer, *, model: str, scenario: Scenario, screen: Screen) -> None:
+    """The same rows as tables."""
+    _question(model, scenario, screen)
+    _replicas(answer.rows, scenario.assumptions, screen)
+    _ways(answer, screen)
+
+
+def _question(model: str, scenario: Scenario, screen: Screen) -> None:
     values = scenario.assumptions
+    curve = f"a cycle of {len(scenario.hourly_load)} hours" if scenario.hourly_load else "a day-night curve"
+    options = [
+        f"{percent(values['prefix_cached_fraction'])} of the input cached"
+        if values["prefix_cached_fraction"]
+        else "",
+        f"{values['draft_tokens']:g} tokens drafted a step" if values["draft_tokens"] else "",
+    ]
     screen.line(
-        f"Serving {model}: {values['requests_per_day']:,.0f} requests a day of {values['input_tokens']:,.0f}"
-        f" tokens in and {values['output_tokens']:,.0f} out; peak hour {values['peak_to_mean_ratio']:g} times the"
-        " mean;"
-        f" prices as of {scenario.as_of}, {scenario.purchase}."
+        f"Serving {model} with {scenario.engine}: {values['requests_per_day']:,.0f} requests a day of"
+        f" {values['input_tokens']:,.0f} tokens in and {values['output_tokens']:,.0f} out (standard deviations"
+        f" {values['input_tokens_cv'] * values['input_tokens']:,.0f} and"
+        f" {values['output_tokens_cv'] * values['output_tokens']:,.0f})"
+        f"{''.join(f', {text}' for text in options if text)}; busiest hour"
+        f" {values['peak_to_mean_ratio']:.3g} times the mean, {curve}; prices as of {scenario.as_of}, {scenario.purchase}."
     )
+
+
+def _replica(row: Mapping[str, Any]) -> str:
+    unit = "hour" if row["gpu"] in cpus() else "GPU-h"
+    return (
+        f"{row['gpus_per_replica']} x {row['gpu']}, {row['weights_dtype']}\n"
+        f"{row['provider']}, ${row['usd_per_gpu_hour']:.2f}/{unit}"
+    )
+
+
+def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], screen: Screen) -> None:
     wide = screen.width >= 100
     screen.table(
         [
             *words("replica, and where it is rented"),
-            *numbers("replicas", "busy", "USD/month", "per 1,000", "per M tokens"),
-            *(numbers("req/s", "first token", "per token") if wide else []),
+            *numbers("replicas", "busy", "latency", "USD/month", "per 1,000"),
+            *(numbers("req/s", "wait P95", "GPU-h paid") if wide else []),
         ],
         [
             [
-                f"{row['gpus_per_replica']} x {row['gpu']}, {row['weights_dtype']}\n"
-                f"{row['provider']}, ${row['usd_per_gpu_hour']:.2f}/GPU-h",
-                str(row["replicas"]),
-                percent(row["utilisation_fraction"]),
+                _replica(row),
+                f"{row['replicas']}\nof {row['batch']}",
+                f"{percent(row['utilisation_fraction'])}\n{percent(row['peak_load_fraction'])}",
+                f"{_seconds(row['ttft_p95_s'])}\n{_seconds(row['peak_time_per_output_token_s'])}",
                 money(row["usd_per_month"]),
-                f"${row['usd_per_1000_requests']:.3g}",
-                f"${row['usd_per_million_tokens']:.3g}",
+                f"${row['usd_per_1000_requests']:.3g}\n${row['usd_per_million_tokens']:.3g}",
                 *(
                     [
-                        f"{row['requests_per_s_per_replica']:.3g}",
-                        f"{row['ttft_s']:.2g} s",
-                        f"{MS_PER_S * row['time_per_output_token_s']:.3g} ms",
+                        f"{row['requests_per_s_per_replica']:.3g}\n"
+                        f"{row['requests_per_s_low']:.3g}-{row['requests_per_s_high']:.3g}",
+                        _seconds(row["waiting_p95_s"]),
+                        f"{row['gpu_hours_paid_per_month']:,.0f}\n{row['gpu_hours_used_per_month']:,.0f} used",
                     ]
                     if wide
                     else []
@@ -123,8 +228,65 @@ def show_serve_plan(rows: list[dict[str, Any]], *, model: str, scenario: Scenari
             for row in rows
         ],
     )
-    floor = sum(row["binding"] == "availability" for row in rows)
+    held = sum(row["binding"] == "availability" for row in rows)
+    waiting = sum(row["binding"] == "first token" for row in rows)
+    binds = f" {waiting} are held up by the limit on the first token." if waiting else ""
+    more = " req/s: of a full replica, P10 to P90 below." if wide else ""
     screen.line(
-        f"busy: mean load over what the replicas can do. {floor} of {len(rows)} rows are held up by the floor of"
-        f" {values['minimum_replicas']:g} replicas, not by the load. Latencies are those of a full replica."
+        "replicas: below, sequences in flight of a full one. busy: mean load over what the replicas do at full"
+        " batch; below, in the busiest hour. latency: to the first token at P95 in that hour, waiting included;"
+        f" below, per output token. per 1,000: USD per 1,000 requests; below, per million tokens.{more}"
     )
+    screen.line(
+        f"{held} of {len(rows)} rows are held up by the floor of {values['minimum_replicas']:g} replicas, not by"
+        f" the load.{binds}"
+    )
+    if processors := [row for row in rows if row["gpu"] in cpus()]:
+        answer_s = min(row["peak_time_per_output_token_s"] for row in processors) * values["output_tokens"]
+        screen.line(
+            f"Machines without accelerators are estimates that no run has checked; an answer of"
+            f" {values['output_tokens']:,.0f} tokens takes {_seconds(answer_s)} there at best."
+        )
+
+
+def _ways(answer: ServeAnswer, screen: Screen) -> None:
+    screen.heading("Ways to run it through the day, cheapest replica of each, by the month")
+    found = answer.cheapest_ways()
+    screen.table(
+        [
+            *words("way", "replica"),
+            *numbers("replicas", "GPU-h", "used", "P95", "USD", "per 1,000"),
+        ],
+        [
+            [
+                way.name,
+                _replica(row),
+                f"{way.replicas_low}-{way.replicas_high}"
+                if way.replicas_low != way.replicas_high
+                else str(way.replicas_high),
+                f"{way.gpu_hours_paid:,.0f}",
+                percent(way.used_fraction),
+                "waits" if math.isnan(way.ttft_p95_s) else _seconds(way.ttft_p95_s),
+                money(way.usd_per_month),
+                f"${way.usd_per_1000_requests:.3g}",
+            ]
+            for row, way in found
+        ],
+    )
+    zero = next((way for _, way in found if way.name == ZERO), None)
+    cold = (
+        f" Scaled to zero, {percent(zero.cold_start_fraction)} of the requests find no replica up and wait"
+        f" {zero.cold_start_s:.0f} s for one."
+        if zero
+        else ""
+    )
+    screen.line(
+        f"{FIXED}: replicas for the busiest hour, always. hourly: as each hour needs, each start paid. GPU-h:"
+        f" paid; used: of them. P95: to the first token, in the hour with the longest.{cold}"
+    )
+
+
+def _seconds(value: float) -> str:
+    if value < 1.0:
+        return f"{MS_PER_S * value:.2g} ms" if value < 0.0995 else f"{MS_PER_S * value:.0f} ms"
+    return f"{value:.2g} s" if value < 99.5 else f"{value:,.0f} s"
