@@ -54,6 +54,13 @@ def sample(flag: Flag) -> Any:
     )
 
 
+def with_tables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables that the examples of flags name, in a folder to work in."""
+    monkeypatch.chdir(folder)
+    Path("traffic.csv").write_text("requests\n100\n300\n", encoding="utf-8")
+    Path("lengths.csv").write_text("input_tokens,output_tokens\n100,20\n300,20\n", encoding="utf-8")
+
+
 def as_words(flag: Flag, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [flag.opts[0] if value else flag.secondary_opts[0]]
@@ -62,9 +69,7 @@ def as_words(flag: Flag, value: Any) -> list[str]:
 
 @pytest.mark.parametrize("key", sorted(set(KEYS) - {"model"}))
 def test_a_key_means_what_its_flag_means(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("traffic.csv").write_text("requests\n100\n300\n", encoding="utf-8")
-    Path("lengths.csv").write_text("input_tokens,output_tokens\n100,20\n300,20\n", encoding="utf-8")
+    with_tables(tmp_path, monkeypatch)
     value = sample(KEYS[key])
     file = written(tmp_path, f'model = "7b"\n{key} = {json.dumps(value)}\n')
     by_file, by_flag = asked(file), asked("--model", "7b", *as_words(KEYS[key], value))
@@ -153,7 +158,7 @@ def test_the_template_without_its_marks_is_the_default_scenario(tmp_path: Path) 
 
 def test_the_template_has_every_key_once_with_a_range_where_there_is_one() -> None:
     text = template()
-    keys = re.findall(r"^(?:#|# e\.g\. |)([a-z_]+) = ", text.partition("#[set]")[0], re.MULTILINE)
+    keys = re.findall(r"^(?:#|# e\.g\. |)([a-z_0-9]+) = ", text.partition("#[set]")[0], re.MULTILINE)
     assert sorted(keys) == sorted(KEYS)
     assert [key for key in KEYS if re.search(rf"^{key} = ", text, re.MULTILINE)] == list(GIVEN)
     assert "# Months between retrains, 3 to 6.\n#retrain_every = 4\n" in text
@@ -161,7 +166,10 @@ def test_the_template_has_every_key_once_with_a_range_where_there_is_one() -> No
 
 
 @pytest.mark.parametrize("line", EXAMPLE.findall(template()))
-def test_every_example_of_the_template_can_be_planned(line: str, tmp_path: Path) -> None:
+def test_every_example_of_the_template_can_be_planned(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_tables(tmp_path, monkeypatch)
     answer = plan(asked(written(tmp_path, f'model = "7b"\n{line}\n')))
     assert answer.arms
 

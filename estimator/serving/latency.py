@@ -34,10 +34,9 @@ def under_latency(
         most = np.minimum(setup.batch, most)
     if latency_s_per_token is None:
         return serving(setup=setup, constants=constants)
-    limit = latency_s_per_token
 
     def kept(answer: Serving) -> Any:
-        return np.asarray(answer.time_per_output_token_s <= limit)
+        return np.asarray(answer.time_per_output_token_s <= latency_s_per_token)
 
     top = np.maximum(most, 1.0)
     at_top = kept(serving(setup=setup.with_(batch=top), constants=constants))

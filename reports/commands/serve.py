@@ -186,7 +186,8 @@ def _question(model: str, scenario: Scenario, screen: Screen) -> None:
         f" {values['input_tokens_cv'] * values['input_tokens']:,.0f} and"
         f" {values['output_tokens_cv'] * values['output_tokens']:,.0f})"
         f"{''.join(f', {text}' for text in options if text)}; busiest hour"
-        f" {values['peak_to_mean_ratio']:.3g} times the mean, {curve}; prices as of {scenario.as_of}, {scenario.purchase}."
+        f" {values['peak_to_mean_ratio']:.3g} times the mean, {curve}; prices"
+        f" as of {scenario.as_of}, {scenario.purchase}."
     )
 
 
