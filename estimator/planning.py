@@ -81,9 +81,9 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     if not found.options:
         raise NothingFitsError(nothing_fits(scenario, found))
     check_positions(scenario, model)
-    replica_types, ready_choices = _serving(scenario, model, sellers)
+    replica_types, ready_choice = _serving(scenario, model, sellers)
     tuned_choices = replica_types.by_gpu(requests_per_day=scenario.assumptions["requests_per_day"])
-    specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choices)
+    specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choice)
     if not specs:
         raise NothingFitsError(
             "nothing fits: " + "; ".join(f"{row.what}: {row.reason}" for row in ruled_out) + "."
@@ -181,7 +181,7 @@ def _with_least_cost_retraining(scenario: Scenario, specs: Sequence[ArmSpec]) ->
 
 def _serving(
     scenario: Scenario, model: ResolvedModel, sellers: Market
-) -> tuple[ReplicaTypes, tuple[ServingChoice, ...]]:
+) -> tuple[ReplicaTypes, ServingChoice | None]:
     """Replica types for the tuned model (shorter prompt), and the choice for the model as it is.
 
     That one is prompted with examples, or with retrieved text where the task is about facts.
@@ -193,7 +193,7 @@ def _serving(
         ReplicaTypes(architecture=model.architecture, scenario=scenario, market=sellers, input_tokens=tokens)
         for tokens in prompts
     )
-    return tuned, ready.cheapest(requests_per_day=[values["requests_per_day"]])
+    return tuned, ready.cheapest(requests_per_day=values["requests_per_day"])
 
 
 def _tuned_input_tokens(values: Mapping[str, float]) -> float:
@@ -212,7 +212,7 @@ def _specs(
     work: Workload,
     found: SearchResult,
     tuned_choices: Sequence[ServingChoice],
-    ready_choices: Sequence[ServingChoice],
+    ready_choice: ServingChoice | None,
 ) -> tuple[list[ArmSpec], list[RuledOut]]:
     horizon_end = scenario.as_of + timedelta(hours=HOURS_PER_MONTH * scenario.assumptions["horizon_months"])
     specs: list[ArmSpec] = []
@@ -244,8 +244,8 @@ def _specs(
     if not known:
         reason = "--goal facts: no model knows them by itself"
         ruled_out.append(RuledOut(what="prompting without retrieval", reason=reason))
-    if ready_choices:
-        as_it_is = ready_made_arm(choice=ready_choices[0], architecture=model.architecture)
+    if ready_choice:
+        as_it_is = ready_made_arm(choice=ready_choice, architecture=model.architecture)
         specs.append(as_it_is if known else with_retrieval(as_it_is))
     if scenario.no_api:
         reason = "--no-api: nothing may leave for a vendor's model or service"
@@ -297,7 +297,7 @@ def _break_evens(
     )
     hosted = [owned.specs[arm.id] for arm in counted if arm.kind == "hosted"]
     by_style = {arm.style: owned.specs[arm.id] for arm in counted if arm.serving}
-    choices = replica_types.cheapest(requests_per_day=LOADS_PER_DAY)
+    choices = replica_types.candidates(LOADS_PER_DAY)
     replaced = [
         with_serving(spec, choice=choice, architecture=model.architecture)
         for spec in by_style.values()

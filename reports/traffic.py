@@ -10,7 +10,6 @@ from typing import Any
 from estimator.assumptions import Assumptions
 from estimator.errors import InputError
 from estimator.numbers import SECONDS_PER_HOUR
-from estimator.serving.tables import cv_of_p95, read_hourly_requests, read_lengths
 
 HOURS_PER_DAY = 24
 LENGTHS = ("input_tokens", "output_tokens")
@@ -38,6 +37,8 @@ def with_traffic(values: Assumptions, given: Mapping[str, Any]) -> tuple[Assumpt
 def _with_hours(values: Assumptions, file: str | None) -> tuple[Assumptions, tuple[float, ...]]:
     if file is None:
         return values, ()
+    from estimator.serving.tables import read_hourly_requests
+
     _refuse_both(values, "peak_to_mean_ratio", flag="--traffic")
     rates = read_hourly_requests(_text(file, flag="--traffic"), file=file)
     load = rates / rates.mean()
@@ -50,6 +51,8 @@ def _with_hours(values: Assumptions, file: str | None) -> tuple[Assumptions, tup
 def _with_lengths(values: Assumptions, file: str | None) -> Assumptions:
     if file is None:
         return values
+    from estimator.serving.tables import read_lengths
+
     for name in LENGTHS:
         _refuse_both(values, name, flag="--lengths")
         _refuse_both(values, f"{name}_cv", flag="--lengths")
@@ -61,6 +64,8 @@ def _with_lengths(values: Assumptions, file: str | None) -> Assumptions:
 def _with_p95(values: Assumptions, name: str, p95: float | None) -> Assumptions:
     if p95 is None:
         return values
+    from estimator.serving.tables import cv_of_p95
+
     flag = f"--{name.replace('_', '-')}-p95"
     _refuse_both(values, f"{name}_cv", flag=flag)
     mean = values[name]

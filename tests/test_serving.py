@@ -17,15 +17,19 @@ from estimator.errors import InputError
 from estimator.models import resolve_model
 from estimator.serving import (
     ServingSetup,
-    autoscaled_replica_hours,
-    batch_window_replica_hours,
+    batch_window_replicas,
+    cold_start_fraction,
     day_night_profile,
+    hourly_load,
+    hourly_replicas,
+    largest_load_fraction,
     peak_replicas,
     queueing,
-    read_hourly_requests,
+    responses,
+    scale_to_zero_hours,
     serving,
+    started_replicas,
     under_latency,
-    used_replica_hours,
 )
 from estimator.serving.kv_cache import (
     mean_read_kv_bytes,
@@ -35,6 +39,7 @@ from estimator.serving.kv_cache import (
 )
 from estimator.serving.rates import rates
 from estimator.serving.roofline import prefill_attention_flop, step_parts_s
+from estimator.serving.tables import cv_of_p95, read_hourly_requests, read_lengths
 from estimator.serving.validation import calibration_rows, compare, setup_of_row
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B"
@@ -368,27 +373,28 @@ def test_replicas_by_hand():
     assert list(peak_replicas(requests_per_s=loads, **wanted)) == [2, 2, 2, 3, 15]
 
 
-def test_autoscaling_pays_for_the_curve_not_the_peak():
+def test_following_the_hours_pays_for_the_curve_not_the_peak():
     rates = day_night_profile(peak_to_mean=3.0) * 10.0
-    wanted = {"requests_per_s_per_replica": 1.0, "slo_fraction": 1.0}
-    paid = autoscaled_replica_hours(
-        hourly_requests_per_s=rates, max_load_fraction=1.0, minimum_replicas=0.0, **wanted
+    held = hourly_replicas(
+        hourly_requests_per_s=rates,
+        requests_per_s_per_replica=1.0,
+        slo_fraction=1.0,
+        max_load_fraction=1.0,
+        minimum_replicas=0.0,
     )
-    used = used_replica_hours(hourly_requests_per_s=rates, **wanted)
-    assert used == pytest.approx(240.0)
-    assert used <= paid <= used + 24.0 < 24 * 30
-    slower = autoscaled_replica_hours(
-        hourly_requests_per_s=rates, max_load_fraction=1.0, minimum_replicas=0.0, start_up_hours=0.2, **wanted
-    )
-    assert slower == pytest.approx(paid + 0.2 * 30.0)
+    assert held.sum() == np.ceil(rates).sum()
+    assert 240.0 < held.sum() <= 264.0 < 24 * 30 == 24 * held.max()
+    assert started_replicas(held=held).sum() == 30.0
 
 
-def test_scale_to_zero_pays_nothing_for_silence():
-    silent = np.zeros(24)
-    wanted = {"requests_per_s_per_replica": 1.0, "slo_fraction": 1.0, "max_load_fraction": 0.8}
-    for minimum in (0.0, 2.0):
-        hours = autoscaled_replica_hours(hourly_requests_per_s=silent, minimum_replicas=minimum, **wanted)
-        assert hours == 24.0 * minimum
+def test_scale_to_zero_by_hand():
+    # two requests an hour, kept awake for half an hour: e^-1 of them find it asleep
+    asleep = np.exp(-1.0)
+    hours = scale_to_zero_hours(
+        hourly_requests_per_s=np.array([0.0, 2.0]) / 3600.0, keep_alive_hours=0.5, start_up_hours=0.1
+    )
+    assert hours.tolist() == pytest.approx([0.0, 1.0 - asleep + 2.0 * asleep * 0.1])
+    assert cold_start_fraction(hourly_requests_per_s=2.0 / 3600.0, keep_alive_hours=0.5) == asleep
 
 
 @pytest.mark.parametrize(
@@ -414,19 +420,13 @@ def test_day_night_profile_has_the_peak_asked_for(peak):
 
 
 def test_batch_window_needs_more_replicas_when_shorter():
-    loose, tight = (
-        batch_window_replica_hours(
+    loose, tight, none = (
+        batch_window_replicas(
             requests=36_000.0, requests_per_s_per_replica=1.0, window_hours=window, start_up_hours=0.5
         )
-        for window in (12.0, 1.5)
+        for window in (12.0, 1.5, 0.5)
     )
-    assert (loose, tight) == (10.5, 15.0)
-    assert (
-        batch_window_replica_hours(
-            requests=1.0, requests_per_s_per_replica=1.0, window_hours=0.5, start_up_hours=0.5
-        )
-        == np.inf
-    )
+    assert (loose, tight, none) == (1.0, 10.0, np.inf)
 
 
 def test_queueing_is_erlang_for_a_constant_step():

@@ -66,7 +66,8 @@ class Pool:
     Weights are served in 16 bit, or in fp8 where the card multiplies in fp8 (processors: int8), unless one type is
     asked for; the cache has 8 bits with fp8 weights, else 16. The cards of a replica stand in one machine of the
     offer. With a limit on the time per output token a replica runs the largest batch that keeps it; with one on
-    the time to the first token it gets no more requests than keep it at P95.
+    the time to the first token it gets no more requests than keep it at P95. What is put before a request's own
+    input or saved from it is the same for all, so the standard deviation of the input stays.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class Pool:
         ttft_s: float | None,
     ) -> None:
         self.market, self.values = market, values
+        self.input_tokens_cv = values["input_tokens_cv"] * values["input_tokens"] / input_tokens
         self.degrees = ONE_SOCKET if processors else DEGREES
         self.shape = (len(market.records), self.degrees.shape[1])
         accelerator = stack_accelerators(market.records, axes=2)
         self.answers: dict[Kind, Serving] = {}
-        self.alone: dict[Kind, Serving] = {}
+        self.setups: dict[Kind, ServingSetup] = {}
+        self.step_times: dict[Kind, StepTimes] = {}
         self.runs: dict[Kind, NDArray[np.bool_]] = {}
         self.planned: dict[Kind, Array] = {}
         layouts = ("tp", "ep") if architecture.experts > MANY_EXPERTS and not processors else ("tp",)
@@ -105,7 +108,7 @@ class Pool:
                 ep=self.degrees if layout == "ep" else 1.0,
                 input_tokens=input_tokens,
                 output_tokens=values["output_tokens"],
-                input_tokens_cv=values["input_tokens_cv"],
+                input_tokens_cv=self.input_tokens_cv,
                 output_tokens_cv=values["output_tokens_cv"],
                 cached_input_fraction=values["prefix_cached_fraction"],
                 adapters=adapters,
@@ -118,8 +121,7 @@ class Pool:
             usable = np.broadcast_to(answer.fits, self.shape) & (rate > 0)
             if weights == "fp8" and not dtype:
                 usable = usable & np.broadcast_to(np.asarray(accelerator.fp8_flop_per_s) > 0, self.shape)
-            self.answers[kind] = answer
-            self.alone[kind] = serving(setup=setup.with_(batch=1.0), constants=values)
+            self.answers[kind], self.setups[kind] = answer, setup
             self.planned[kind], self.runs[kind] = rate, usable
             if ttft_s is not None:
                 kept = np.asarray(largest_load_fraction(times=self._times(kind), ttft_p95_s=ttft_s))
@@ -172,7 +174,13 @@ class Pool:
         return count, np.where(possible, billed * self.market.usd_per_gpu_hour[:, None], np.inf)
 
     def _times(self, kind: Kind) -> StepTimes:
-        full, alone, values = self.answers[kind], self.alone[kind], self.values
+        if kind not in self.step_times:
+            self.step_times[kind] = self._worked_out_times(kind)
+        return self.step_times[kind]
+
+    def _worked_out_times(self, kind: Kind) -> StepTimes:
+        full, values = self.answers[kind], self.values
+        alone = serving(setup=self.setups[kind].with_(batch=1.0), constants=values)
         return StepTimes(
             alone_token_s=alone.time_per_output_token_s,
             full_token_s=full.time_per_output_token_s,
@@ -181,7 +189,7 @@ class Pool:
             prefill_s=full.prefill_s,
             batch=np.maximum(full.batch, 1.0),
             output_tokens=values["output_tokens"],
-            input_tokens_cv=values["input_tokens_cv"],
+            input_tokens_cv=self.input_tokens_cv,
             output_tokens_cv=values["output_tokens_cv"],
         )
 
@@ -244,7 +252,7 @@ class Pool:
 
 
 def with_responses(
-    choices: Sequence[ServingChoice], *, requests_per_day: Sequence[float], values: Mapping[str, float]
+    choices: Sequence[ServingChoice], requests_per_day: Sequence[float], values: Mapping[str, float]
 ) -> tuple[ServingChoice, ...]:
     """The choices with what requests meet in the busiest hour, worked out for all of them at once."""
     if not choices:

@@ -55,18 +55,20 @@ class ReplicaTypes:
         """The cheapest replica type of each card that can hold the model; cheapest card first."""
         found = [choice for pool in self.pools for choice in pool.by_gpu(requests_per_day=requests_per_day)]
         found.sort(key=lambda choice: (choice.usd_per_hour, choice.option.gpus_per_replica))
-        return with_responses(found, requests_per_day=[requests_per_day] * len(found), values=self.values)
+        return with_responses(found, [requests_per_day] * len(found), self.values)
 
-    def cheapest(self, *, requests_per_day: Sequence[float]) -> tuple[ServingChoice, ...]:
-        """The replica types that are cheapest at one of these loads, each once."""
+    def cheapest(self, *, requests_per_day: float) -> ServingChoice | None:
+        """The replica type that is cheapest at this load."""
+        return next(
+            iter(with_responses(self.candidates([requests_per_day]), [requests_per_day], self.values)), None
+        )
+
+    def candidates(self, requests_per_day: Sequence[float]) -> tuple[ServingChoice, ...]:
+        """The replica types that are cheapest at one of these loads, each once; without what requests meet."""
         found: dict[tuple[object, ...], ServingChoice] = {}
-        loads: list[float] = []
         for load in requests_per_day:
             offered = [choice for pool in self.pools if (choice := pool.cheapest(requests_per_day=load))]
-            if not offered:
-                continue
-            best = min(offered, key=lambda choice: choice.usd_per_hour)
-            if best.key not in found:
-                found[best.key] = best
-                loads.append(load)
-        return with_responses(list(found.values()), requests_per_day=loads, values=self.values)
+            if offered:
+                best = min(offered, key=lambda choice: choice.usd_per_hour)
+                found.setdefault(best.key, best)
+        return tuple(found.values())

@@ -9,7 +9,6 @@ from estimator.serving.first_token import Responses, StepTimes, largest_load_fra
 from estimator.serving.latency import under_latency
 from estimator.serving.queueing import Queueing, queueing
 from estimator.serving.setup import Serving, ServingSetup
-from estimator.serving.tables import cv_of_p95, read_hourly_requests, read_lengths
 from estimator.serving.throughput import serving
 from estimator.serving.traffic import (
     batch_window_replicas,
@@ -31,7 +30,6 @@ __all__ = [
     "StepTimes",
     "batch_window_replicas",
     "cold_start_fraction",
-    "cv_of_p95",
     "day_night_profile",
     "hourly_load",
     "hourly_replicas",
@@ -39,8 +37,6 @@ __all__ = [
     "mean_requests_per_s",
     "peak_replicas",
     "queueing",
-    "read_hourly_requests",
-    "read_lengths",
     "responses",
     "scale_to_zero_hours",
     "serving",
