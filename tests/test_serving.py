@@ -20,12 +20,9 @@ from estimator.serving import (
     batch_window_replicas,
     cold_start_fraction,
     day_night_profile,
-    hourly_load,
     hourly_replicas,
-    largest_load_fraction,
     peak_replicas,
     queueing,
-    responses,
     scale_to_zero_hours,
     serving,
     started_replicas,
@@ -39,7 +36,7 @@ from estimator.serving.kv_cache import (
 )
 from estimator.serving.rates import rates
 from estimator.serving.roofline import prefill_attention_flop, step_parts_s
-from estimator.serving.tables import cv_of_p95, read_hourly_requests, read_lengths
+from estimator.serving.tables import read_hourly_requests
 from estimator.serving.validation import calibration_rows, compare, setup_of_row
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B"
