@@ -36,6 +36,7 @@ from estimator.scenario import Scenario, Workload, workload
 from estimator.search.market import Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.search.training import SearchResult, search
+from estimator.serving import hourly_load
 from estimator.verdict import verdict
 from estimator.version import VERSION
 
@@ -234,7 +235,14 @@ def _specs(
         if adapted:
             specs.append(served_otherwise(adapted, serving="shared", retraining=scenario.retraining))
         specs.append(
-            served_otherwise(adapted or tuned[0], serving="scale-to-zero", retraining=scenario.retraining)
+            served_otherwise(
+                adapted or tuned[0],
+                serving="scale-to-zero",
+                retraining=scenario.retraining,
+                load=hourly_load(
+                    measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
+                ),
+            )
         )
     else:
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""

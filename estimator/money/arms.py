@@ -6,12 +6,16 @@ from dataclasses import replace
 from functools import partial
 from typing import get_args
 
+import numpy as np
+
 from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import ArmSpec
-from estimator.numbers import GB
+from estimator.money.series import DAYS_PER_MONTH
+from estimator.money.serving_costs import LOAD_BANDS, LOAD_LEVEL
+from estimator.numbers import GB, SECONDS_PER_HOUR, Array
 from estimator.parameters import total_parameters
 from estimator.result import ServingOption, TrainingOption
 from estimator.risk import model_error
@@ -74,11 +78,15 @@ def self_hosted_arm(
     )
 
 
-def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining) -> ArmSpec:
-    """The same tuned model on shared replicas, or on serverless GPUs that scale to zero."""
+def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining, load: Array | None = None) -> ArmSpec:
+    """The same tuned model on shared replicas, or on serverless GPUs that scale to zero.
+
+    Args:
+        load: of each hour over the mean, for the serverless ones.
+    """
     label, note = {
         "shared": ("shared replicas", "The adapter stays unmerged; other tasks pay the rest of the replicas."),
-        "scale-to-zero": ("serverless", "No replica is kept for availability; a cold start is not priced."),
+        "scale-to-zero": ("serverless", "No replica is kept for availability; who finds none up waits for one."),
     }[serving]
     return replace(
         spec,
@@ -86,7 +94,27 @@ def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining) -> 
         style=f"tuned, {serving}",
         label=f"{spec.label.split(',')[0]}, {label}",
         lines=partial(costs.self_hosted_lines, serving=serving, retraining=retraining),
+        parameters=spec.parameters
+        if load is None
+        else (*spec.parameters, *_load_bands(load, spec.parameters[0].checked)),
         notes=(note,),
+    )
+
+
+def _load_bands(load: Array, checked: str) -> tuple[Assumption, ...]:
+    """Mean load over the whole mean in equal bands of the time, busiest hours first."""
+    bands = np.array_split(np.sort(load)[::-1], LOAD_BANDS)
+    source = "the hours of the day or of the table of requests, busiest first"
+
+    def row(name: str, label: str, base: float, unit: str) -> Assumption:
+        return own(name, label, base, unit, status="computed", source=source, checked=checked)
+
+    return (
+        row("load_bands", "bands of the time by load", LOAD_BANDS, "band"),
+        *(
+            row(f"{LOAD_LEVEL}{band}", f"load over the mean in band {band}", float(hours.mean()), "ratio")
+            for band, hours in enumerate(bands, 1)
+        ),
     )
 
 
@@ -252,6 +280,15 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             "USD/GPU-hour",
             status=status_of(option.price_status),
             source=f"{offer}: {option.price_source}",
+            checked=seen,
+        ),
+        own(
+            "serving_start_up_hours",
+            "start of a replica",
+            option.start_up_s / SECONDS_PER_HOUR,
+            "hour",
+            status="computed",
+            source="replica_start_s and its weights read at storage_read_bytes_per_s",
             checked=seen,
         ),
         own(

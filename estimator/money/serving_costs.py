@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from estimator.algebra import Value, ceil, exponential, maximum
+from estimator.algebra import Value, ceil, exponential, maximum, minimum
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.serving.traffic import mean_requests_per_s, peak_replicas
+
+LOAD_BANDS = 4
+LOAD_LEVEL = "load_level_"
+"""Parameters of a serverless arm: load over the mean in each band of the time, the busiest first."""
 
 
 def replicas(x: Parameters) -> Value:
@@ -56,22 +60,28 @@ def shared_serving_lines(x: Parameters) -> list[Line]:
 
 
 def scale_to_zero_lines(x: Parameters) -> list[Line]:
-    """Serverless GPUs: a replica is up while requests come, and for a while after the last.
+    """Serverless GPUs: replicas follow the load through the day, the last one sleeps between requests.
 
-    Arrivals at random: the chance that a moment lies within the keep-alive time of a request is
-    1 - exp(-rate x keep-alive); above that the mean load decides, with the slack of an autoscaler that follows
-    it. Start-up delays are not priced.
+    In each band of the day whole replicas at the load ceiling, of which the last is awake if a request came
+    within the keep-alive time before, 1 - exp(-r K) for arrivals at random, and each of the r exp(-r K) requests
+    an hour that finds it asleep pays a start-up. The hours of all bands are summed, never the mean load divided.
     """
-    rate = mean_requests_per_s(requests_per_month=x["requests_in_month"])
-    up = 1 - exponential(0 - rate * SECONDS_PER_HOUR * x["keep_alive_hours"])
-    usable = (
+    per_hour = mean_requests_per_s(requests_per_month=x["requests_in_month"]) * SECONDS_PER_HOUR
+    usable_per_hour = (
         x["requests_per_s_per_replica"]
         * x["serving_speed_ratio"]
         * x["slo_throughput_fraction"]
         * x["max_load_fraction"]
+        * SECONDS_PER_HOUR
     )
-    held = maximum(up, rate / usable * x["autoscaling_slack_ratio"])
-    hours = held * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    held: Value = 0.0
+    for band in range(1, LOAD_BANDS + 1):
+        requests = per_hour * x[f"{LOAD_LEVEL}{band}"]
+        asleep = exponential(0 - requests * x["keep_alive_hours"])
+        awake = minimum(1 - asleep + requests * asleep * x["serving_start_up_hours"], 1)
+        needed = requests / usable_per_hour
+        held = held + awake + maximum(ceil(needed) - 1, 0)
+    hours = held / x["load_bands"] * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
     price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]
     return [
         monthly("serving", "GPU-hours while up", "GPU-hour", hours, price * x["gpu_price_factor"]),
