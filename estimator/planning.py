@@ -14,6 +14,7 @@ from estimator.models import ResolvedModel, resolve_model
 from estimator.money.api_arms import SPLIT, STYLES, api_arms, baselines, call_input_tokens
 from estimator.money.arms import (
     RETRIEVAL,
+    on_cheapest,
     ready_made_arm,
     self_hosted_arm,
     served_otherwise,
@@ -56,7 +57,7 @@ NOT_INCLUDED = (
     " lost between retrains is shown, and not in the totals",
     "legal review, licences of data and tools, security audits",
     "network traffic other than trained weights moved to where they serve",
-    "autoscaling by the hour (replicas are sized for the peak hour, or scale to zero)",
+    "autoscaling of dedicated replicas by the hour (`ftcost serve-plan` shows it)",
     "vision and audio inputs",
 )
 
@@ -234,14 +235,20 @@ def _specs(
         adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
         if adapted:
             specs.append(served_otherwise(adapted, serving="shared", retraining=scenario.retraining))
+        serverless = served_otherwise(
+            adapted or tuned[0],
+            serving="scale-to-zero",
+            retraining=scenario.retraining,
+            load=hourly_load(
+                measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
+            ),
+        )
         specs.append(
-            served_otherwise(
-                adapted or tuned[0],
-                serving="scale-to-zero",
-                retraining=scenario.retraining,
-                load=hourly_load(
-                    measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
-                ),
+            on_cheapest(
+                serverless,
+                choices=tuned_choices,
+                architecture=model.architecture,
+                values=scenario.assumptions,
             )
         )
     else:

@@ -110,14 +110,14 @@ def traffic_flags() -> Sequence[Flag]:
             "--input-tokens-p95",
             type=float,
             panel=SERVE,
-            help="95th percentile of the input tokens. [spread 1.0 of the mean]",
+            help="95th percentile of the input tokens. [standard deviation = mean]",
             example="1500",
         ),
         Flag(
             "--output-tokens-p95",
             type=float,
             panel=SERVE,
-            help="95th percentile of the output tokens. [spread 1.0 of the mean]",
+            help="95th percentile of the output tokens. [standard deviation = mean]",
             example="500",
         ),
         Flag(

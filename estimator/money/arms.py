@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import get_args
@@ -12,7 +13,7 @@ from estimator.architecture import Architecture
 from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.lines import Line, Parameters
-from estimator.money.ownership import ArmSpec
+from estimator.money.ownership import ArmSpec, with_series
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.money.serving_costs import LOAD_BANDS, LOAD_LEVEL
 from estimator.numbers import GB, SECONDS_PER_HOUR, Array
@@ -88,15 +89,14 @@ def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining, loa
         "shared": ("shared replicas", "The adapter stays unmerged; other tasks pay the rest of the replicas."),
         "scale-to-zero": ("serverless", "No replica is kept for availability; who finds none up waits for one."),
     }[serving]
+    bands = () if load is None else _load_bands(load, spec.parameters[0].checked)
     return replace(
         spec,
         id=f"{spec.id}:{serving}",
         style=f"tuned, {serving}",
         label=f"{spec.label.split(',')[0]}, {label}",
         lines=partial(costs.self_hosted_lines, serving=serving, retraining=retraining),
-        parameters=spec.parameters
-        if load is None
-        else (*spec.parameters, *_load_bands(load, spec.parameters[0].checked)),
+        parameters=(*spec.parameters, *bands),
         notes=(note,),
     )
 
@@ -140,6 +140,22 @@ def with_serving(spec: ArmSpec, *, choice: ServingChoice, architecture: Architec
     names = {row.name for row in serving}
     kept = tuple(row for row in spec.parameters if row.name not in names)
     return replace(spec, parameters=kept + serving, serving=choice.option)
+
+
+def on_cheapest(
+    spec: ArmSpec, *, choices: Sequence[ServingChoice], architecture: Architecture, values: Mapping[str, float]
+) -> ArmSpec:
+    """The same arm on the replica type whose serving costs it least in the first month.
+
+    The best card of dedicated replicas, of which a floor is kept, is not always that of serverless ones.
+    """
+    rows = [serving_parameters(choice, architecture) for choice in choices]
+    own_rows = {row.name: row.base for row in spec.parameters}
+    columns = zip(*rows, strict=True)
+    each = {column[0].name: np.array([row.base for row in column]) for column in columns}
+    x = with_series({**values, **own_rows, **each}, 1.0)
+    usd = sum(line.quantity * line.unit_price_usd for line in spec.lines(x) if line.group == "serving")
+    return with_serving(spec, choice=choices[int(np.argmin(usd))], architecture=architecture)
 
 
 def ready_made_arm(*, choice: ServingChoice, architecture: Architecture) -> ArmSpec:

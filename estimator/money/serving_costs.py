@@ -24,14 +24,18 @@ def replicas(x: Parameters) -> Value:
     )
 
 
+def cards(x: Parameters, *, count: Value) -> Value:
+    """Cards of so many replicas, in whole instances, with the replicas for staging."""
+    per_instance, per_replica = x["serving_gpus_per_instance"], x["serving_gpus_per_replica"]
+    return ceil(count * per_replica / per_instance) * per_instance + x["staging_replicas"] * per_replica
+
+
 def self_serving_lines(x: Parameters) -> list[Line]:
     """Cards of all replicas in whole instances, at the GPU's price with its surroundings; weights in storage."""
     price = (
         x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
     )
-    per_instance = x["serving_gpus_per_instance"]
-    cards = ceil(replicas(x) * x["serving_gpus_per_replica"] / per_instance) * per_instance
-    hours = (cards + x["staging_replicas"] * x["serving_gpus_per_replica"]) * HOURS_PER_MONTH
+    hours = cards(x, count=replicas(x)) * HOURS_PER_MONTH
     return [
         monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
         *stored_versions_lines(x),
@@ -39,20 +43,21 @@ def self_serving_lines(x: Parameters) -> list[Line]:
 
 
 def shared_serving_lines(x: Parameters) -> list[Line]:
-    """A share of replicas that hold one base model and several teams' adapters, unmerged.
+    """An equal share of whole replicas that hold one base model and the adapters of several tasks, unmerged.
 
-    The floor is shared, the load is not; unmerged adapters slow a replica down.
+    The tasks are taken to be alike: their peaks add up, the floor, staging and the rounding to whole replicas are
+    shared, and unmerged adapters slow every replica down.
     """
-    usable = x["requests_per_s_per_replica"] * x["serving_speed_ratio"] * (1 - x["adapter_slowdown_fraction"])
-    peak = mean_requests_per_s(requests_per_month=x["requests_in_month"]) * x["peak_to_mean_ratio"]
-    held = maximum(
-        x["minimum_replicas"] / x["adapters_sharing"],
-        peak / (usable * x["slo_throughput_fraction"] * x["max_load_fraction"]),
-    )
+    tasks = x["adapters_sharing"]
+    pool = {
+        **x,
+        "requests_in_month": x["requests_in_month"] * tasks,
+        "requests_per_s_per_replica": x["requests_per_s_per_replica"] * (1 - x["adapter_slowdown_fraction"]),
+    }
     price = (
         x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
     )
-    hours = held * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    hours = cards(x, count=replicas(pool)) / tasks * HOURS_PER_MONTH
     return [
         monthly("serving", "share of the GPU-hours of replicas", "GPU-hour", hours, price),
         *stored_versions_lines(x),
