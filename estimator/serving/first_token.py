@@ -152,9 +152,10 @@ def responses(*, requests_per_s: Number, times: StepTimes) -> Responses:
     """Waiting and times to the first token at a replica under Poisson arrivals.
 
     The wait for a slot is that of ``queueing``, the rest that of ``burst_moments``; quantiles are those of
-    ``late_quantile`` above the step that nobody can skip. Against a simulation of an engine that steps: the
-    mean within 10 % and P95 within 15 % up to four fifths of full load; nearer to full load bursts of long
-    prompts hold up slots as well and the estimate falls short.
+    ``late_quantile`` above the step that nobody can skip. Against a simulation of an engine that steps, up to
+    four fifths of full load: the mean within 10 % and P95 within 15 %, and up to a fifth too long where batches
+    are small and requests wait for a slot. Nearer to full load bursts of long prompts hold up slots as well and
+    the estimate falls short.
 
     >>> times = StepTimes(alone_token_s=0.011, full_token_s=0.02, alone_decode_s=0.01, full_decode_s=0.015,
     ...     prefill_s=0.01, batch=10.0, output_tokens=100.0, input_tokens_cv=0.0, output_tokens_cv=1.0)
