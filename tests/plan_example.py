@@ -170,7 +170,17 @@ def serving_rows(option: ServingOption, *, stored_gb: float) -> tuple[Assumption
         own("serving_gpus_per_replica", option.gpus_per_replica, "GPU"),
         own("serving_gpus_per_instance", 1, "GPU"),
         own("serving_usd_per_gpu_hour", option.usd_per_gpu_hour, "USD/GPU-hour"),
+        own("serving_start_up_hours", 0.03, "hour"),
         own("stored_gb_per_version", stored_gb, "GB"),
+    )
+
+
+def load_rows() -> tuple[Assumption, ...]:
+    """Parameters of a serverless arm: a busy quarter of the time and a quiet one."""
+    levels = (2.3, 1.2, 0.4, 0.1)
+    return (
+        own("load_bands", len(levels), "band"),
+        *(own(f"load_level_{band}", level, "ratio") for band, level in enumerate(levels, 1)),
     )
 
 

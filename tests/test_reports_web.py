@@ -28,6 +28,7 @@ from tests.plan_example import (
     api,
     default_specs,
     hosted,
+    load_rows,
     make_plan,
     self_hosted,
     serving_option,
@@ -51,7 +52,13 @@ def every_kind() -> tuple[ArmSpec, ...]:
     """Arms whose formulas together use every function that a formula may use."""
     own = self_hosted(training_option("lora"), serving_option(), label="LoRA")
     extra = [
-        replace(own, id=f"self:{way}", label=way, lines=partial(costs.self_hosted_lines, serving=way))
+        replace(
+            own,
+            id=f"self:{way}",
+            label=way,
+            lines=partial(costs.self_hosted_lines, serving=way),
+            parameters=(*own.parameters, *load_rows()),
+        )
         for way in ("shared", "scale-to-zero")
     ]
     split = api("openai/gpt-5-mini", "split", input_price=0.25, output_price=2.0)

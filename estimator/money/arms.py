@@ -103,7 +103,7 @@ def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining, loa
 
 def _load_bands(load: Array, checked: str) -> tuple[Assumption, ...]:
     """Mean load over the whole mean in equal bands of the time, busiest hours first."""
-    bands = np.array_split(np.sort(load)[::-1], LOAD_BANDS)
+    bands = np.split(np.repeat(np.sort(load)[::-1], LOAD_BANDS), LOAD_BANDS)
     source = "the hours of the day or of the table of requests, busiest first"
 
     def row(name: str, label: str, base: float, unit: str) -> Assumption:
