@@ -14,7 +14,6 @@ from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import ArmSpec, with_series
-from estimator.money.series import DAYS_PER_MONTH
 from estimator.money.serving_costs import LOAD_BANDS, LOAD_LEVEL
 from estimator.numbers import GB, SECONDS_PER_HOUR, Array
 from estimator.parameters import total_parameters
