@@ -42,3 +42,14 @@ def every(days: float) -> str:
     ('every day', 'every 7 days')
     """
     return "every day" if days == 1 else f"every {days:g} days"
+
+
+def seconds(value: float) -> str:
+    """A time in few characters: milliseconds below a second.
+
+    >>> seconds(0.0123), seconds(0.25), seconds(2.34), seconds(250.0)
+    ('12 ms', '250 ms', '2.3 s', '250 s')
+    """
+    if value < 1.0:
+        return f"{1000.0 * value:.2g} ms" if value < 0.0995 else f"{1000.0 * value:.0f} ms"
+    return f"{value:.2g} s" if value < 99.5 else f"{value:,.0f} s"

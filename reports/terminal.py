@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from estimator.numbers import GIB
 from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
-from estimator.words import count, money, percent
+from estimator.words import count, money, percent, seconds
 from reports import findings
 from reports.findings import accuracy
 from reports.screen import GAP, Column, Screen, numbers, words
 
 WIDE = 100
 TOP_ASSUMPTIONS = 8
+TOP_REPLICAS = 3
 GROUP_HEADS = {
     "data": "data",
     "pilot": "pilot",
@@ -32,6 +33,7 @@ def show_plan(plan: Plan, screen: Screen) -> None:
     _question(plan, screen)
     _verdict(plan, screen)
     _training(plan, screen)
+    _serving(plan, screen)
     _cost_by_line(plan, screen)
     _totals(plan, screen)
     _retraining(plan, screen)
@@ -91,6 +93,30 @@ def _training(plan: Plan, screen: Screen) -> None:
     more = numbers("tokens/s per GPU", "MFU") if wide else []
     screen.table([*words("method", "best at", "hardware"), *numbers("GiB", "hours", "USD"), *more], rows)
     screen.line("GiB: peak of the tensors on one card, of what the card offers.")
+
+
+def _serving(plan: Plan, screen: Screen) -> None:
+    options = plan.serving_options[:TOP_REPLICAS]
+    if not options:
+        return
+    screen.heading("Replicas for the tuned model, cheapest cards (`ftcost serve-plan` shows all)")
+    screen.table(
+        [*words("replica", "held up by"), *numbers("replicas", "busy", "at peak", "P95 first", "per token")],
+        [
+            [
+                f"{option.gpus_per_replica} x {short(option.gpu_label)}, {option.weights_dtype}\n{option.provider},"
+                f" ${option.usd_per_gpu_hour:.2f}/GPU-h",
+                option.binding,
+                str(option.replicas),
+                percent(option.utilisation_fraction),
+                percent(option.peak_load_fraction),
+                seconds(option.ttft_p95_s),
+                seconds(option.peak_time_per_output_token_s),
+            ]
+            for option in options
+        ],
+    )
+    screen.line("P95 first: to the first token in the busiest hour, waiting included; per token: in that hour.")
 
 
 def hardware(option: TrainingOption) -> str:

@@ -17,10 +17,9 @@ from estimator.search.fleet import BATCH, FIXED, ZERO, Way, ways
 from estimator.search.market import market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.serving import hourly_load
-from estimator.words import money, percent
+from estimator.words import money, percent, seconds
 from reports.screen import Screen, numbers, words
 
-MS_PER_S = 1000.0
 HOURS_PER_DAY = 24.0
 
 
@@ -212,14 +211,14 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
                 _replica(row),
                 f"{row['replicas']}\nof {row['batch']}",
                 f"{percent(row['utilisation_fraction'])}\n{percent(row['peak_load_fraction'])}",
-                f"{_seconds(row['ttft_p95_s'])}\n{_seconds(row['peak_time_per_output_token_s'])}",
+                f"{seconds(row['ttft_p95_s'])}\n{seconds(row['peak_time_per_output_token_s'])}",
                 money(row["usd_per_month"]),
                 f"${row['usd_per_1000_requests']:.3g}\n${row['usd_per_million_tokens']:.3g}",
                 *(
                     [
                         f"{row['requests_per_s_per_replica']:.3g}\n"
                         f"{row['requests_per_s_low']:.3g}-{row['requests_per_s_high']:.3g}",
-                        _seconds(row["waiting_p95_s"]),
+                        seconds(row["waiting_p95_s"]),
                         f"{row['gpu_hours_paid_per_month']:,.0f}\n{row['gpu_hours_used_per_month']:,.0f} used",
                     ]
                     if wide
@@ -246,7 +245,7 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
         answer_s = min(row["peak_time_per_output_token_s"] for row in processors) * values["output_tokens"]
         screen.line(
             f"Machines without accelerators are estimates that no run has checked; an answer of"
-            f" {values['output_tokens']:,.0f} tokens takes {_seconds(answer_s)} there at best."
+            f" {values['output_tokens']:,.0f} tokens takes {seconds(answer_s)} there at best."
         )
 
 
@@ -267,7 +266,7 @@ def _ways(answer: ServeAnswer, screen: Screen) -> None:
                 else str(way.replicas_high),
                 f"{way.gpu_hours_paid:,.0f}",
                 percent(way.used_fraction),
-                "waits" if math.isnan(way.ttft_p95_s) else _seconds(way.ttft_p95_s),
+                "waits" if math.isnan(way.ttft_p95_s) else seconds(way.ttft_p95_s),
                 money(way.usd_per_month),
                 f"${way.usd_per_1000_requests:.3g}",
             ]
@@ -285,9 +284,3 @@ def _ways(answer: ServeAnswer, screen: Screen) -> None:
         f"{FIXED}: replicas for the busiest hour, always. hourly: as each hour needs, each start paid. GPU-h:"
         f" paid; used: of them. P95: to the first token, in the hour with the longest.{cold}"
     )
-
-
-def _seconds(value: float) -> str:
-    if value < 1.0:
-        return f"{MS_PER_S * value:.2g} ms" if value < 0.0995 else f"{MS_PER_S * value:.0f} ms"
-    return f"{value:.2g} s" if value < 99.5 else f"{value:,.0f} s"
