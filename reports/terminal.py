@@ -104,8 +104,8 @@ def _serving(plan: Plan, screen: Screen) -> None:
         [*words("replica", "held up by"), *numbers("replicas", "busy", "at peak", "P95 first", "per token")],
         [
             [
-                f"{option.gpus_per_replica} x {short(option.gpu_label)}, {option.weights_dtype}\n{option.provider},"
-                f" ${option.usd_per_gpu_hour:.2f}/GPU-h",
+                f"{option.gpus_per_replica} x {short(option.gpu_label)}, {option.weights_dtype}\n"
+                f"{option.provider}, ${option.usd_per_gpu_hour:.2f}/GPU-h",
                 option.binding,
                 str(option.replicas),
                 percent(option.utilisation_fraction),
