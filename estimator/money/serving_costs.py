@@ -69,7 +69,8 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
 
     In each band of the day whole replicas at the load ceiling, of which the last is awake if a request came
     within the keep-alive time before, 1 - exp(-r K) for arrivals at random, and each of the r exp(-r K) requests
-    an hour that finds it asleep pays a start-up. The hours of all bands are summed, never the mean load divided.
+    an hour that finds it asleep pays a start-up; never less than its work. The hours of all bands are summed,
+    never the mean load divided.
     """
     per_hour = mean_requests_per_s(requests_per_month=x["requests_in_month"]) * SECONDS_PER_HOUR
     usable_per_hour = (
@@ -85,7 +86,7 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
         asleep = exponential(0 - requests * x["keep_alive_hours"])
         awake = minimum(1 - asleep + requests * asleep * x["serving_start_up_hours"], 1)
         needed = requests / usable_per_hour
-        held = held + awake + maximum(ceil(needed) - 1, 0)
+        held = held + maximum(awake, minimum(needed, 1)) + maximum(ceil(needed) - 1, 0)
     hours = held / x["load_bands"] * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
     price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]
     return [

@@ -91,8 +91,11 @@ def ways(
         paid = _billed(choice, held) + started_replicas(held=held) * start_hours * option.gpus_per_replica
         cold = 0.0
         if name == ZERO:
-            awake = scale_to_zero_hours(
-                hourly_requests_per_s=rates, keep_alive_hours=keep, start_up_hours=start_hours
+            awake = np.maximum(
+                scale_to_zero_hours(
+                    hourly_requests_per_s=rates, keep_alive_hours=keep, start_up_hours=start_hours
+                ),
+                np.minimum(rates / option.requests_per_s_per_replica, 1.0),
             )
             single = held <= 1.0
             paid = np.where(single, awake * _billed(choice, np.minimum(held, 1.0)), paid)
