@@ -52,12 +52,13 @@ LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
-    "taxes, support contracts, committed-use and negotiated discounts",
+    "taxes and support contracts; discounts, unless given (--gpu-price, --set api_price_ratio)",
     "the value or cost of a difference in quality: every option is taken to do the task equally well; quality"
     " lost between retrains is shown, and not in the totals",
     "legal review, licences of data and tools, security audits",
     "network traffic other than trained weights moved to where they serve",
     "autoscaling of dedicated replicas by the hour (`ftcost serve-plan` shows it)",
+    "retries of self-hosted requests (the load ceiling leaves room for them)",
     "vision and audio inputs",
 )
 
