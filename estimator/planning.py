@@ -235,11 +235,10 @@ def _specs(
         specs += tuned
         adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
         if adapted:
-            specs.append(served_otherwise(adapted, serving="shared", retraining=scenario.retraining))
+            specs.append(served_otherwise(adapted, serving="shared"))
         serverless = served_otherwise(
             adapted or tuned[0],
             serving="scale-to-zero",
-            retraining=scenario.retraining,
             load=hourly_load(
                 measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
             ),

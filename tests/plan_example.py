@@ -192,7 +192,8 @@ def self_hosted(
         label=label or f"{option.method}, self-hosted",
         kind="self-hosted",
         style="tuned",
-        lines=costs.self_hosted_lines,
+        tuning_lines=costs.tuned_lines,
+        other_lines=costs.served_lines,
         parameters=(
             own("train_tokens_per_s_per_gpu", option.tokens_per_s_per_gpu, "token/s/GPU"),
             own("train_gpus", option.gpus, "GPU"),
@@ -217,7 +218,7 @@ def ready_made(serving: ServingOption) -> ArmSpec:
         label="Open model as it is, few-shot",
         kind="ready-made",
         style="few-shot",
-        lines=costs.ready_made_lines,
+        other_lines=costs.ready_made_lines,
         parameters=serving_rows(serving, stored_gb=15.2),
         serving=serving,
     )
@@ -230,7 +231,7 @@ def api(reference: str, style: str, *, input_price: float, output_price: float) 
         label=f"{reference}, {style}",
         kind="api",
         style=style,
-        lines=partial(costs.api_lines, style=style),
+        other_lines=partial(costs.api_lines, style=style),
         parameters=(
             own("input_price", input_price, unit),
             own("cached_input_price", input_price / 10, unit),
@@ -251,7 +252,7 @@ def hosted(provider: str, label: str, *, train_price: float = 3.0) -> ArmSpec:
         label=label,
         kind="hosted",
         style="tuned",
-        lines=costs.hosted_lines,
+        other_lines=costs.hosted_lines,
         parameters=(
             own("train_price", train_price, unit),
             own("train_minimum_usd", 4.0, "USD"),

@@ -62,9 +62,13 @@ def arm(lines: object, prices: dict[str, float]) -> ArmSpec:
         label="test",
         kind="api",
         style="test",
-        lines=lines,  # type: ignore[arg-type]
+        other_lines=lines,  # type: ignore[arg-type]
         parameters=tuple(parameter(name, value) for name, value in prices.items()),
     )
+
+
+def self_hosted(x: lines.Parameters) -> list[lines.Line]:
+    return [*costs.tuned_lines(x), *costs.served_lines(x)]
 
 
 def few_shot(x: lines.Parameters) -> list[lines.Line]:

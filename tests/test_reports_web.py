@@ -56,7 +56,7 @@ def every_kind() -> tuple[ArmSpec, ...]:
             own,
             id=f"self:{way}",
             label=way,
-            lines=partial(costs.self_hosted_lines, serving=way),
+            other_lines=partial(costs.served_lines, serving=way),
             parameters=(*own.parameters, *load_rows()),
         )
         for way in ("shared", "scale-to-zero")

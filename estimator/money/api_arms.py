@@ -129,7 +129,7 @@ def _arm(
         label=f"{model.reference}, {STYLE_LABELS.get(style, style)}",
         kind="api",
         style=style,
-        lines=partial(costs.api_lines, style=style, retired=retired),
+        other_lines=partial(costs.api_lines, style=style, retired=retired),
         parameters=(*_token_prices(model, tokens), *parameters),
         notes=notes,
     )

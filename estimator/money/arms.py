@@ -65,7 +65,8 @@ def self_hosted_arm(
         label=f"{METHOD_LABELS[training.method]}, self-hosted",
         kind="self-hosted",
         style="tuned",
-        lines=partial(costs.self_hosted_lines, retraining=retraining),
+        tuning_lines=partial(costs.tuned_lines, retraining=retraining),
+        other_lines=costs.served_lines,
         parameters=(
             *_training_parameters(training, workload),
             _moved(training, choice.option),
@@ -78,7 +79,7 @@ def self_hosted_arm(
     )
 
 
-def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining, load: Array | None = None) -> ArmSpec:
+def served_otherwise(spec: ArmSpec, *, serving: str, load: Array | None = None) -> ArmSpec:
     """The same tuned model on shared replicas, or on serverless GPUs that scale to zero.
 
     Args:
@@ -94,7 +95,7 @@ def served_otherwise(spec: ArmSpec, *, serving: str, retraining: Retraining, loa
         id=f"{spec.id}:{serving}",
         style=f"tuned, {serving}",
         label=f"{spec.label.split(',')[0]}, {label}",
-        lines=partial(costs.self_hosted_lines, serving=serving, retraining=retraining),
+        other_lines=partial(costs.served_lines, serving=serving),
         parameters=(*spec.parameters, *bands),
         notes=(note,),
     )
@@ -164,7 +165,7 @@ def ready_made_arm(*, choice: ServingChoice, architecture: Architecture) -> ArmS
         label="Open model as it is, few-shot",
         kind="ready-made",
         style="few-shot",
-        lines=costs.ready_made_lines,
+        other_lines=costs.ready_made_lines,
         parameters=serving_parameters(choice, architecture),
         serving=choice.option,
     )
@@ -174,10 +175,10 @@ def with_retrieval(spec: ArmSpec) -> ArmSpec:
     """The open model as it is, with retrieval in place of examples; its replicas carry the longer prompt."""
 
     def lines(x: Parameters) -> list[Line]:
-        return [*spec.lines(x), *costs.retrieval_lines(x)]
+        return [*spec.other_lines(x), *costs.retrieval_lines(x)]
 
     label = spec.label.replace(spec.style, RETRIEVAL)
-    return replace(spec, id=f"{spec.id}:{RETRIEVAL}", label=label, style=RETRIEVAL, lines=lines)
+    return replace(spec, id=f"{spec.id}:{RETRIEVAL}", label=label, style=RETRIEVAL, other_lines=lines)
 
 
 def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[Assumption, ...]:
@@ -232,15 +233,6 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
             checked=seen,
         ),
         own(
-            "train_spot_machines",
-            "machines that may be interrupted",
-            option.spot_machines,
-            "machine",
-            status="computed",
-            source=offer,
-            checked=seen,
-        ),
-        own(
             "processed_per_useful_token",
             "tokens processed per useful token",
             workload.processed_tokens / workload.useful_tokens,
@@ -249,6 +241,19 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
             source="packing or padding waste",
             checked=seen,
         ),
+        *((_interrupted(option, offer),) if option.spot_machines else ()),
+    )
+
+
+def _interrupted(option: TrainingOption, offer: str) -> Assumption:
+    return own(
+        "train_spot_machines",
+        "machines that may be interrupted",
+        option.spot_machines,
+        "machine",
+        status="computed",
+        source=offer,
+        checked=option.price_seen.isoformat(),
     )
 
 

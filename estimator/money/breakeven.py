@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from estimator.algebra import Value
 from estimator.assumptions import Assumption
-from estimator.money.ownership import ArmSpec, month_column, totals, with_series
+from estimator.money.ownership import ArmSpec, LinesOf, Totals, month_column, totals, with_series
 from estimator.numbers import Array
 from estimator.result import BreakEven
 from estimator.risk import draw, percentiles
@@ -64,12 +64,18 @@ class Volumes:
         return with_series(columns, month_column(base["horizon_months"]))
 
     def _usd(
-        self, spec: ArmSpec, shared: Mapping[str, Value], points: int, drawn_points: int
+        self,
+        spec: ArmSpec,
+        shared: Mapping[str, Value],
+        points: int,
+        drawn_points: int,
+        known: dict[LinesOf, Totals] | None = None,
     ) -> tuple[Array, Array]:
-        """Cost at each volume at the base values, and by (drawn volume, draw)."""
+        """Cost at each volume at the base values, and by (drawn volume, draw); ``known`` as in ``totals``."""
         drawn = draw(spec.parameters, draws=DRAWS, seed=self.seed)
         own = {row.name: _columns(row.base, drawn[row.name], points, drawn_points) for row in spec.parameters}
-        usd = np.broadcast_to(totals(spec=spec, shared=shared, own=own).usd, (points + drawn_points * DRAWS,))
+        cost = totals(spec=spec, shared=shared, own=own, known=known)
+        usd = np.broadcast_to(cost.usd, (points + drawn_points * DRAWS,))
         return usd[:points], usd[points:].reshape(drawn_points, DRAWS)
 
     def curve(self, specs: Sequence[ArmSpec]) -> Curve:
@@ -77,7 +83,8 @@ class Volumes:
 
         An arm that serves itself has variants, because the best card and degree change with the load.
         """
-        costs = [self._usd(spec, self._on_grid, GRID_POINTS, DRAWN_GRID_POINTS) for spec in specs]
+        known: dict[LinesOf, Totals] = {}
+        costs = [self._usd(spec, self._on_grid, GRID_POINTS, DRAWN_GRID_POINTS, known) for spec in specs]
         return Curve(
             spec=specs[0],
             usd=np.min([usd for usd, _ in costs], axis=0),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator.algebra import Value
-from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
+from estimator.money.ownership import ArmSpec, LinesOf, Totals, base_lines, month_column, totals, with_series
 from estimator.numbers import Array
 from estimator.result import GROUPS, Arm, RuledOut
 from estimator.risk import draw, estimate
@@ -63,8 +63,9 @@ def _over_draws(scenario: Scenario, specs: Sequence[ArmSpec], months: Array) -> 
     for start in range(0, scenario.draws, DRAWS_AT_ONCE):
         part = slice(start, min(start + DRAWS_AT_ONCE, scenario.draws))
         x = with_series(_columns(shared, part), months)
+        known: dict[LinesOf, Totals] = {}
         for spec in specs:
-            cost = totals(spec=spec, shared=x, own=_columns(own[spec.id], part))
+            cost = totals(spec=spec, shared=x, own=_columns(own[spec.id], part), known=known)
             blocks[spec.id].append(cost.over(part.stop - part.start))
     return {
         name: Totals(

@@ -100,16 +100,20 @@ def retrieval_lines(x: Parameters) -> list[Line]:
     ]
 
 
-def self_hosted_lines(
-    x: Parameters, *, serving: str = "dedicated", retraining: Retraining = "scratch"
-) -> list[Line]:
-    """Tuning an open model on rented GPUs and serving it on rented GPUs."""
+def tuned_lines(x: Parameters, *, retraining: Retraining = "scratch") -> list[Line]:
+    """Tuning an open model on rented GPUs, and keeping it tuned."""
     return [
         *data_lines(x),
         *self_training_lines(x),
         release_evaluation(x, timing="once", group="evaluation"),
         *tuning_people_lines(x),
         *self_retrain_lines(x, retraining=retraining),
+    ]
+
+
+def served_lines(x: Parameters, *, serving: str = "dedicated") -> list[Line]:
+    """Serving what was tuned on rented GPUs."""
+    return [
         *released_weights_lines(x),
         *SERVING_LINES[serving](x),
         *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),

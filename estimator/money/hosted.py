@@ -65,7 +65,7 @@ def _arm(row: HostedOffer, parameters: tuple[Assumption, ...], retraining: Retra
         label=f"{row.provider_label} hosted, {what}",
         kind="hosted",
         style="closed model" if row.closed else "tuned",
-        lines=partial(
+        other_lines=partial(
             costs.hosted_lines if row.serving == "per-token" else costs.dedicated_lines, retraining=retraining
         ),
         parameters=parameters,

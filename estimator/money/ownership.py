@@ -15,13 +15,17 @@ from estimator.money.series import SERIES
 from estimator.numbers import Array
 from estimator.result import ArmKind, LineResult, ServingOption, TrainingOption
 
+LinesOf = Callable[[Parameters], list[Line]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSpec:
     """One way to do the task, before its costs are worked out.
 
     Attributes:
-        lines: writes the arm's cost lines from parameters.
+        tuning_lines: writes the lines that hang on the parameters of training alone; arms that have it in common
+            share what it costs in a draw. None for an arm without.
+        other_lines: writes every other line.
         parameters: the arm's own parameters (prices, speeds), beside the shared registry.
     """
 
@@ -29,11 +33,16 @@ class ArmSpec:
     label: str
     kind: ArmKind
     style: str
-    lines: Callable[[Parameters], list[Line]]
+    other_lines: LinesOf
     parameters: tuple[Assumption, ...]
     training: TrainingOption | None = None
     serving: ServingOption | None = None
     notes: tuple[str, ...] = ()
+    tuning_lines: LinesOf | None = None
+
+    def lines(self, x: Parameters) -> list[Line]:
+        """The arm's cost lines."""
+        return [*(self.tuning_lines(x) if self.tuning_lines else ()), *self.other_lines(x)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +69,41 @@ def with_series(values: Mapping[str, Value], month: Value) -> dict[str, Value]:
     return x | {name: function(x) for name, function in SERIES.items()}
 
 
-def totals(*, spec: ArmSpec, shared: Mapping[str, Value], own: Mapping[str, Value]) -> Totals:
+def totals(
+    *,
+    spec: ArmSpec,
+    shared: Mapping[str, Value],
+    own: Mapping[str, Value],
+    known: dict[LinesOf, Totals] | None = None,
+) -> Totals:
     """Cost of one arm over the horizon for every draw (or any other array along the second axis).
 
     Args:
         spec: the arm.
         shared: registry values with the monthly series (``with_series``), scalars or (1, draws) arrays.
         own: the arm's own parameters, alike.
+        known: tuning that another arm has worked out from the same values; that of this one is added.
     """
     x = {**shared, **own}
+    found = _sums(spec.other_lines(x), shared)
+    if spec.tuning_lines:
+        known = {} if known is None else known
+        if spec.tuning_lines not in known:
+            known[spec.tuning_lines] = _sums(spec.tuning_lines(x), shared)
+        tuning = known[spec.tuning_lines]
+        found = Totals(usd=found.usd + tuning.usd, npv_usd=found.npv_usd + tuning.npv_usd)
+    factor = 1 + x["contingency_fraction"]
+    return Totals(usd=np.ravel(factor * found.usd), npv_usd=np.ravel(factor * found.npv_usd))
+
+
+def _sums(lines: list[Line], shared: Mapping[str, Value]) -> Totals:
+    """Sums of some lines, contingency apart."""
     at_start: Value = 0.0
     per_retrain: Value = 0.0
     per_month: Value = 0.0
     by_month: Value = 0.0
-    schedule = shared["retrains_in_month"]
-    for line in spec.lines(x):
+    schedule, discount = shared["retrains_in_month"], shared["discount_factor"]
+    for line in lines:
         amount = line.quantity * line.unit_price_usd
         if line.timing == "once":
             at_start = at_start + amount
@@ -84,13 +113,10 @@ def totals(*, spec: ArmSpec, shared: Mapping[str, Value], own: Mapping[str, Valu
             per_month = per_month + amount
         else:
             per_retrain = per_retrain + amount
-    discount = shared["discount_factor"]
-    factor = 1 + x["contingency_fraction"]
 
     def over_months(weight: Array) -> Array:
         usd = at_start + per_month * _sum(weight) + per_retrain * _sum(schedule * weight)
-        changing = _sum(by_month * weight) if np.ndim(by_month) else 0.0
-        return np.ravel(factor * (usd + changing))
+        return np.asarray(usd + (_sum(by_month * weight) if np.ndim(by_month) else 0.0))
 
     return Totals(usd=over_months(np.ones_like(discount)), npv_usd=over_months(discount))
 

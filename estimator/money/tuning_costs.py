@@ -11,7 +11,10 @@ from estimator.speed.job import job_time
 
 
 def run_parts_s(x: Parameters, *, rows: Value, epochs: Value) -> dict[str, Value]:
-    """Seconds of one run by part, see ``job_time``: validation and a checkpoint several times an epoch."""
+    """Seconds of one run by part, see ``job_time``: validation and a checkpoint several times an epoch.
+
+    Only machines that may be interrupted have ``train_spot_machines``.
+    """
     kept = minimum(x["tokens_per_row"], x["seq_len"])
     passes = epochs * x["checkpoints_per_epoch"]
     return job_time(
@@ -22,7 +25,9 @@ def run_parts_s(x: Parameters, *, rows: Value, epochs: Value) -> dict[str, Value
         weights_bytes=x["loaded_bytes"],
         checkpoint_bytes=x["checkpoint_bytes"],
         checkpoints=passes,
-        interruptions_per_hour=x["spot_interruptions_per_hour"] * x["train_spot_machines"],
+        interruptions_per_hour=x["spot_interruptions_per_hour"] * x["train_spot_machines"]
+        if "train_spot_machines" in x
+        else None,
         constants=x,
     )
 

@@ -375,7 +375,7 @@ def _option(
         speed_high_factor=float(going.high_factor),
         loaded_bytes=x["loaded_bytes"],
         checkpoint_bytes=float(x["checkpoint_bytes"]),
-        spot_machines=int(x["train_spot_machines"]),
+        spot_machines=int(x.get("train_spot_machines", 0)),
         hours=estimate(base_hours, drawn_hours),
         usd=estimate(base_usd, drawn_hours * hourly * shared["gpu_price_ratio"]),
         run_parts_hours={name: float(part) / SECONDS_PER_HOUR for name, part in parts.items()},
@@ -387,12 +387,13 @@ def _run_values(
     scenario: Scenario, workload: Workload, run: Run, tokens_per_s_per_gpu: Number, machines: Number
 ) -> dict[str, Any]:
     """What the formula of a run's hours reads, for one run or a block of them."""
+    interrupted = {"train_spot_machines": machines} if scenario.purchase == "spot" else {}
     return {
         **scenario.assumptions,
+        **interrupted,
         "train_tokens_per_s_per_gpu": tokens_per_s_per_gpu,
         "speed_ratio": 1.0,
         "train_gpus": run.gpus,
-        "train_spot_machines": machines * (scenario.purchase == "spot"),
         "processed_per_useful_token": workload.processed_tokens / workload.useful_tokens,
         "loaded_bytes": total_parameters(architecture=run.architecture) * DTYPE_BYTES["bf16"],
         "checkpoint_bytes": trainable_parameters(run=run) * CHECKPOINT_BYTES_PER_TRAINED,

@@ -72,7 +72,7 @@ def job_time(
     weights_bytes: Value,
     checkpoint_bytes: Value,
     checkpoints: Value,
-    interruptions_per_hour: Value,
+    interruptions_per_hour: Value | None,
     constants: Mapping[str, Value],
 ) -> dict[str, Value]:
     """Wall seconds of one training job by part; the parts sum to the whole.
@@ -86,7 +86,7 @@ def job_time(
         evaluations: evaluation passes during the run.
         weights_bytes: read from storage at the start and after each interruption.
         checkpoint_bytes, checkpoints: size and number of checkpoints written.
-        interruptions_per_hour: of the whole job (0 for on-demand machines).
+        interruptions_per_hour: of the whole job; None for machines that are not interrupted.
         constants: the registry of empirical numbers.
     """
     loading = load_s(weights_bytes=weights_bytes, storage_bytes_per_s=constants["storage_read_bytes_per_s"])
@@ -110,7 +110,9 @@ def job_time(
         "training": training,
         "evaluation": evaluation,
         "checkpoints": saving,
-        "restarts": restarts_s(
+        "restarts": 0.0
+        if interruptions_per_hour is None
+        else restarts_s(
             working_s=working,
             interruptions_per_hour=interruptions_per_hour,
             restart_s=warm_up + loading,
