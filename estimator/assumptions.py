@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from estimator.errors import InputError, UnknownNameError
 Status = Literal["user", "measured", "published", "secondary", "recalled", "fitted", "computed", "guess"]
 Shape = Literal["normal", "lognormal", "logitnormal", "fixed"]
 
-FILES = ("economics.toml", "memory.toml", "speed.toml", "serving.toml")
+FILES = ("economics.toml", "memory.toml", "speed.toml", "machine.toml", "serving.toml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +111,10 @@ class Assumptions(Mapping[str, float]):
         """
         self.row(row.name)
         return Assumptions({**self._rows, row.name: row})
+
+    def adding(self, rows: Iterable[Assumption]) -> Assumptions:
+        """A copy with these rows too, in place of those of their names where there are any."""
+        return Assumptions({**self._rows, **{row.name: row for row in rows}})
 
 
 @cache

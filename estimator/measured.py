@@ -28,6 +28,12 @@ SHIPPED = ("memory", "speed")
 GENERIC_ACCELERATOR = "a100-80gb-sxm"
 MEMORY_KINDS = ("allocated", "reserved", "active", "nvidia-smi", "unknown")
 
+OTHER_MEMORY = {"reserved_gib": "reserved", "device_gib": "nvidia-smi"}
+"""Columns of further memory figures, and which kind they are."""
+
+CPU = "cpu"
+"""What stands for the card in a row that was run without one."""
+
 _ADAPT_ALL = ("hf-fused", "axolotl", "megatron", "nemo-automodel", "xtuner")
 _KEEP_ALL = ("litgpt", "internevo", "llm-foundry", "fms-fsdp", "optimum-habana")
 _SELECTIVE = ("torchtitan", "megatron", "nemo-automodel")
@@ -44,6 +50,7 @@ class MeasuredRow:
         gpu: canonical accelerator name; "" where the row names none.
         peak_memory_bytes: what was measured, None where it was not.
         memory_kind: which figure the row means; "unknown" where it does not say.
+        other_memory_bytes: further memory figures of the same run by kind (columns reserved_gib, device_gib).
         tokens_per_s_per_gpu: likewise.
         assumed: settings the row does not state, with the values taken ("recompute=full").
     """
@@ -57,6 +64,13 @@ class MeasuredRow:
     memory_kind: str
     tokens_per_s_per_gpu: float | None
     assumed: tuple[str, ...]
+    other_memory_bytes: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def memories(self) -> tuple[tuple[str, float], ...]:
+        """Every memory figure with its kind."""
+        own = () if self.peak_memory_bytes is None else ((self.memory_kind, self.peak_memory_bytes),)
+        return own + self.other_memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +161,8 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
     for column in ("model", "method", "micro_batch", "seq_len"):
         if not cells.get(column):
             raise InputError(f"{column} is empty.")
+    if cells.get("gpu") == CPU:
+        raise InputError("was run on the CPU, for which nothing is predicted.")
     stack = choice("stack", cells.get("stack") or "hf", where="stack")
     method = choice("method", cells["method"], where="method")
     gpus = _number(cells, "gpus", 1.0)
@@ -225,6 +241,11 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         memory_kind=kind,
         tokens_per_s_per_gpu=_value(speed, "tokens_per_s_per_gpu") if speed else None,
         assumed=tuple(assumed),
+        other_memory_bytes=tuple(
+            (kind, _value(cells[column], column) * GIB)
+            for column, kind in OTHER_MEMORY.items()
+            if cells.get(column) and kind != (cells.get("memory_kind") if gib else None)
+        ),
     )
 
 

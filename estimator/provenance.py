@@ -7,6 +7,7 @@ from datetime import date
 
 from estimator.models import ResolvedModel
 from estimator.parameters import active_parameters, total_parameters
+from estimator.profiles import profile_in_force
 from estimator.result import Arm, ModelSummary, PriceUsed, TrainingOption
 from estimator.scenario import WORKLOAD_FLAGS, Scenario, flag_name
 from pricing import OLD_AFTER_DAYS
@@ -99,6 +100,8 @@ def defaults_used(scenario: Scenario) -> tuple[str, ...]:
 
 
 def next_commands(scenario: Scenario, tuned: Arm | None) -> tuple[str, ...]:
+    name = profile_in_force(scenario.assumptions)
+    profile = f" --profile {name}" if name else ""
     commands = ["ftcost assumptions"]
     option = tuned.training if tuned else None
     if option:
@@ -106,9 +109,9 @@ def next_commands(scenario: Scenario, tuned: Arm | None) -> tuple[str, ...]:
             0,
             f"ftcost estimate --model {scenario.model} --method {option.method} --gpu {option.gpu}"
             f" --gpus {option.gpus} --sharding {option.sharding} --micro-batch {option.micro_batch}"
-            f" --recompute {option.recompute}",
+            f" --recompute {option.recompute}{profile}",
         )
-    commands.append(f"ftcost plan --model {scenario.model} --out ftcost-report")
+    commands.append(f"ftcost plan --model {scenario.model}{profile} --out ftcost-report")
     return tuple(commands)
 
 

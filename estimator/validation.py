@@ -102,19 +102,21 @@ def _training_checks(row: MeasuredRow, constants: Mapping[str, float]) -> list[C
     run = row.run
     groups = {"method": run.method, "stack": run.stack, "gpu": row.gpu or "not stated", "sharding": run.sharding}
     held = memory(run=run, constants=constants)
-    low, high = predicted_range_bytes(run=run, predicted=held, kind=row.memory_kind, constants=constants)
-    found = [
-        Check(
-            id=row.id,
-            quantity=MEMORY,
-            predicted=float(predicted_bytes(predicted=held, kind=row.memory_kind)) / GIB,
-            measured=None if row.peak_memory_bytes is None else row.peak_memory_bytes / GIB,
-            low=float(low) / GIB,
-            high=float(high) / GIB,
-            groups=groups,
-            assumed=row.assumed,
+    found = []
+    for kind, measured in ((row.memory_kind, row.peak_memory_bytes), *row.other_memory_bytes):
+        low, high = predicted_range_bytes(run=run, predicted=held, kind=kind, constants=constants)
+        found.append(
+            Check(
+                id=row.id if kind == row.memory_kind else f"{row.id} ({kind})",
+                quantity=MEMORY,
+                predicted=float(predicted_bytes(predicted=held, kind=kind)) / GIB,
+                measured=None if measured is None else measured / GIB,
+                low=float(low) / GIB,
+                high=float(high) / GIB,
+                groups=groups,
+                assumed=row.assumed,
+            )
         )
-    ]
     if row.gpu:
         going = speed(run=run, constants=constants)
         rate = float(going.tokens_per_s_per_gpu)

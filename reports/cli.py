@@ -170,12 +170,12 @@ def init(model: str | None) -> None:
     sys.stdout.write(template(model=model))
 
 
-def compare(files: tuple[Path, ...], as_json: bool) -> None:
+def compare(files: tuple[Path, ...], profile: str | None, as_json: bool) -> None:
     """Scenario files side by side: recommendation, costs, break-even, and the lines that differ."""
     from reports.commands import compare as comparison
 
     with _nothing_fits():
-        found = comparison.compared(files)
+        found = comparison.compared(files, profile=profile)
     if as_json:
         sys.stdout.write(comparison.as_json(found))
     else:
@@ -231,6 +231,7 @@ def estimate(**given: Any) -> None:
         model=given["model"],
         gpu=given["gpu"],
         settings=given["settings"],
+        profile=given["profile"],
         counts={f"--{name}": given[name] for name in ("gpus", "tp", "pp", "cp", "ep")},
         micro_batch=given["micro_batch"],
         global_batch=given["global_batch"],
@@ -278,16 +279,21 @@ def serve_plan(**given: Any) -> None:
         show_serve_plan(answer, model=model.architecture.id, scenario=asked, screen=Screen())
 
 
-def validate(runs: Path | None, summary: bool, settings: tuple[str, ...], as_json: bool) -> None:
+def validate(
+    runs: Path | None, summary: bool, settings: tuple[str, ...], profile: str | None, as_json: bool
+) -> None:
     """How far the predictions are from measured runs: yours, or those the package ships."""
     from estimator.validation import validate as check
-    from reports.commands.validation import show_validation, validation_json
+    from reports.commands.validation import show_gain, show_validation, validation_json
     from reports.flags import assumptions_with
 
-    found = check(path=runs, constants=assumptions_with({}, settings))
+    found = check(path=runs, constants=assumptions_with({}, settings, profile=profile))
+    before = None if profile is None else check(path=runs, constants=assumptions_with({}, settings))
     if as_json:
-        print(json.dumps(validation_json(found), indent=2))
+        print(json.dumps(validation_json(found, before=before), indent=2))
     else:
+        if before is not None:
+            show_gain(before, found, Screen(), profile=str(profile))
         show_validation(found, Screen(), own=runs is not None, brief=summary)
 
 
@@ -386,6 +392,7 @@ PARAMETERS: dict[Any, Any] = {
             "--summary", is_flag=True, panel=options.OUTPUT, help="Only the errors over all runs and by method."
         ),
         options.settings(),
+        options.profile(),
         options.as_json(),
     ),
     models: options.listing_flags,

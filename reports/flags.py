@@ -129,8 +129,23 @@ def gpu_prices(texts: Iterable[str]) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-def assumptions_with(workload: Mapping[str, float | None], settings: Iterable[str]) -> Assumptions:
-    """The registry with the workload flags and the --set pairs in it.
+def registry(profile: str | None) -> Assumptions:
+    """The shipped registry, with the factors of a profile where one is named.
+
+    Raises:
+        UnknownNameError, InputError: no such profile, or a file that is none.
+    """
+    if profile is None:
+        return shipped()
+    from estimator.profiles import read_profile, with_profile
+
+    return with_profile(shipped(), read_profile(profile))
+
+
+def assumptions_with(
+    workload: Mapping[str, float | None], settings: Iterable[str], *, profile: str | None = None
+) -> Assumptions:
+    """The registry with a profile, the workload flags and the --set pairs in it.
 
     Raises:
         UnknownNameError, InputError: a name or value that the registry refuses, or a number given both ways.
@@ -140,7 +155,7 @@ def assumptions_with(workload: Mapping[str, float | None], settings: Iterable[st
     for name in pairs:
         if name in flagged:
             raise InputError(f"{name} is given by its flag and by --set. Keep one.")
-    return shipped().setting(flagged | pairs)
+    return registry(profile).setting(flagged | pairs)
 
 
 def whole(value: int | None, *, flag: str, low: int, high: int) -> int | None:
@@ -163,7 +178,8 @@ def serving_scenario(given: Mapping[str, Any]) -> Scenario:
     Raises:
         InputError: with the flag, what is allowed and the closest names.
     """
-    values = assumptions_with({WORKLOAD[flag]: given[flag] for flag in SERVED}, given["settings"])
+    workload = {WORKLOAD[flag]: given[flag] for flag in SERVED}
+    values = assumptions_with(workload, given["settings"], profile=given["profile"])
     values, load = with_traffic(values, given)
     return Scenario(
         model=given["model"],
@@ -258,7 +274,8 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
 
 def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
     """The registry with workload flags, --set pairs, and what teacher, judge or quality floor make of it."""
-    values = assumptions_with({name: given[flag] for flag, name in WORKLOAD.items()}, given["settings"])
+    workload = {name: given[flag] for flag, name in WORKLOAD.items()}
+    values = assumptions_with(workload, given["settings"], profile=given["profile"])
     floor = given["quality_floor"]
     if floor is not None:
         if given["retrain_every"] is not None:

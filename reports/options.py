@@ -53,6 +53,12 @@ def settings() -> Flag:
     return Flag("--set", SETTINGS_NAME, panel=MONEY, help=text, multiple=True)
 
 
+def profile() -> Flag:
+    """Factors measured on the user's machine."""
+    text = "Profile of `ftcost calibrate`, or the path of its .toml: factors measured on your machine."
+    return Flag("--profile", panel=MONEY, help=text, example='"mybox"')
+
+
 def as_of() -> Flag:
     """The day of the prices."""
     text = "Day whose prices hold, YYYY-MM-DD. [the newest price]"
@@ -332,6 +338,7 @@ def plan_flags() -> Sequence[click.Parameter]:
             example='"openai/gpt-5.6-luna"',
         ),
         settings(),
+        profile(),
         as_of(),
         Flag("--draws", type=int, default=10_000, panel=MONEY, help="Draws of the uncertainty. [10000]"),
         Flag("--seed", type=int, default=0, panel=MONEY, help="Seed of the uncertainty. [0]"),
@@ -356,7 +363,7 @@ def compare_flags() -> Sequence[click.Parameter]:
     several = click.Argument(
         ["files"], nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A.TOML B.TOML ..."
     )
-    return (several, as_json())
+    return (several, profile(), as_json())
 
 
 def breakeven_flags() -> Sequence[click.Parameter]:
@@ -430,6 +437,7 @@ def estimate_flags() -> Sequence[click.Parameter]:
         Flag("--plot", type=click.Path(path_type=Path), panel=OUTPUT, help="Roofline picture, a PNG file."),
         Flag("--dpi", type=int, panel=OUTPUT, help="Pixels per inch of the picture. [150]"),
         settings(),
+        profile(),
         as_json(),
     )
 
@@ -470,6 +478,7 @@ def serve_flags() -> Sequence[click.Parameter]:
         ),
         *market_flags(),
         settings(),
+        profile(),
         as_of(),
         as_json(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from estimator.numbers import GIB
+from estimator.profiles import profile_notes
 from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent, seconds
@@ -61,6 +62,8 @@ def _question(plan: Plan, screen: Screen) -> None:
     )
     if plan.defaults_used:
         screen.line(f"Defaults taken: {', '.join(plan.defaults_used)}.")
+    for note in profile_notes(values):
+        screen.line(note)
 
 
 def _verdict(plan: Plan, screen: Screen) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from estimator.errors import UnknownNameError
+from estimator.machine import MEMORY, machine_factor
 from estimator.memory.allocator import (
     decile_factors,
     error_share,
@@ -78,6 +79,12 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
     that moment. ``constants`` is the registry of assumptions. Scalars in give floats, arrays give arrays.
     """
     at = moments(run=run, constants=constants)
+    margin = machine_factor(what=MEMORY, run=run, constants=constants)
+    if not (isinstance(margin, float) and margin == 1.0):
+        at = {
+            name: {part: size if part in STATIC else size * margin for part, size in held.items()}
+            for name, held in at.items()
+        }
     names = list(at)
     totals: list[Number] = [sum(at[name].values(), start=0.0) for name in names]
     if all(np.ndim(total) == 0 for total in totals):

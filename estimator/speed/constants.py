@@ -8,7 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from estimator.machine import machine_factor, on_machine, registry_names
 from estimator.numbers import Number
+from estimator.run import Run
 
 KernelClass = Literal["eager", "compiled", "fused"]
 
@@ -87,7 +89,7 @@ class Constants:
 
     def __init__(self, values: Mapping[str, float]) -> None:
         self._values = values
-        self._names = _names(values)
+        self._names = registry_names(values)
 
     def __getitem__(self, name: str) -> float:
         return self._values[name]
@@ -114,15 +116,10 @@ class Constants:
         """The stack's constant, by the class of its host loop."""
         return self._values[stack_row(what=what, stack=stack, names=self._names, host=True)]
 
+    def of_machine(self, what: str, run: Run) -> Number:
+        """The factor of the run's card and stack, 1 unless measured."""
+        return machine_factor(what=what, run=run, constants=self._values)
 
-_NAMES: dict[int, tuple[int, frozenset[str]]] = {}
-
-
-def _names(values: Mapping[str, float]) -> frozenset[str]:
-    """The names of a registry, built once per registry object and size (they are asked for at every call)."""
-    known = _NAMES.get(id(values))
-    if known is None or known[0] != len(values):
-        _NAMES.clear()
-        known = (len(values), frozenset(values))
-        _NAMES[id(values)] = known
-    return known[1]
+    def on_machine(self, run: Run) -> Run:
+        """The run on its card as the machine has it."""
+        return on_machine(run=run, constants=self._values)

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from estimator.machine import LAUNCH
 from estimator.numbers import Number
 from estimator.run import Run
 from estimator.speed.attention import attention_s
@@ -202,12 +203,13 @@ def straggler_fraction(*, run: Run, constants: Constants) -> Number:
 
 def step_parts_s(*, run: Run, constants: Constants) -> dict[str, Number]:
     """Exposed seconds of one optimizer step of the whole job, by cause."""
+    run = constants.on_machine(run)
     times = passes(run=run, constants=constants)
     parts = device_parts_s(run=run, constants=constants)
     device: Number = sum(parts.values(), start=0.0 * run.micro_batch)
     parts["kernel launch"] = overlapped_s(
         device_s=device,
-        host_s=launch_s(run=run, constants=constants, forward=times.launch),
+        host_s=launch_s(run=run, constants=constants, forward=times.launch) * constants.of_machine(LAUNCH, run),
         sharpness=constants["launch_blend_exponent"],
     )
     busy = device + parts["kernel launch"]

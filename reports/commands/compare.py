@@ -43,8 +43,8 @@ class Compared:
         return self.plan.arm(self.plan.verdict.arm)
 
 
-def compared(paths: Sequence[Path]) -> list[Compared]:
-    """The plan of every file.
+def compared(paths: Sequence[Path], *, profile: str | None = None) -> list[Compared]:
+    """The plan of every file, under a profile where one is named.
 
     Raises:
         InputError: fewer than two files, or one that cannot be used.
@@ -55,7 +55,9 @@ def compared(paths: Sequence[Path]) -> list[Compared]:
     found = []
     for path, name in zip(paths, _names(paths), strict=True):
         try:
-            answer = plan(scenario_of(planned_as(path)), command=f"ftcost plan {path}")
+            given = planned_as(path) | ({} if profile is None else {"profile": profile})
+            words = "" if profile is None else f" --profile {profile}"
+            answer = plan(scenario_of(given), command=f"ftcost plan {path}{words}")
         except NothingFitsError as error:
             raise NothingFitsError(f"{path}: {error}") from None
         except InputError as error:
@@ -80,8 +82,10 @@ def inputs(found: Sequence[Compared]) -> dict[str, list[str]]:
     for field in fields(scenarios[0]):
         if field.name != "assumptions":
             rows[field.name] = [_plain(getattr(scenario, field.name)) for scenario in scenarios]
-    for name in scenarios[0].assumptions:
-        rows[name] = [quantity(scenario.assumptions[name]) for scenario in scenarios]
+    for name in dict.fromkeys(name for scenario in scenarios for name in scenario.assumptions):
+        rows[name] = [
+            quantity(scenario.assumptions[name]) if name in scenario.assumptions else "-" for scenario in scenarios
+        ]
     return {name: values for name, values in rows.items() if len(set(values)) > 1}
 
 

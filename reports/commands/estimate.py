@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from estimator.assumptions import Assumptions, shipped
+from estimator.assumptions import Assumptions
 from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
 from estimator.measured import measured_row
@@ -17,7 +17,7 @@ from estimator.run import Run
 from estimator.search.what_if import what_if
 from estimator.speed import resource_fractions, speed
 from estimator.words import count, percent
-from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, whole
+from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, registry, whole
 from reports.screen import Screen, numbers, words
 
 SCHEMA = 1
@@ -68,6 +68,7 @@ def run_from_flags(
     model: str,
     gpu: str,
     settings: Iterable[str],
+    profile: str | None,
     counts: Mapping[str, int],
     micro_batch: int,
     global_batch: int | None,
@@ -82,7 +83,7 @@ def run_from_flags(
     Raises:
         InputError: a value outside what is allowed, or degrees that do not divide the cards.
     """
-    values = shipped().setting(parse_settings(settings))
+    values = registry(profile).setting(parse_settings(settings))
     for flag, number in counts.items():
         whole(number, flag=flag, low=1, high=MAX_GPUS)
     whole(micro_batch, flag="--micro-batch", low=1, high=MAX_MICRO_BATCH)

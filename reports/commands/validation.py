@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from estimator.accuracy import NOTHING, accuracies
-from estimator.validation import QUANTITIES, Check, Summary, Validation
+from estimator.validation import QUANTITIES, SERVING, Check, Summary, Validation
 from reports.screen import Screen, numbers, words
 
 WORST = 12
@@ -18,8 +19,11 @@ TITLES = {
 }
 
 
-def validation_json(found: Validation) -> dict[str, Any]:
-    """Runs with predicted, measured and error, rows that could not be predicted, and the summary."""
+def validation_json(found: Validation, *, before: Validation | None = None) -> dict[str, Any]:
+    """Runs with predicted, measured and error, rows that could not be predicted, and the summary.
+
+    ``before`` is the same without the profile; its summary then stands under ``summary_without_profile``.
+    """
     runs: dict[str, dict[str, Any]] = {}
     for check in found.checks:
         run = runs.setdefault(
@@ -32,18 +36,48 @@ def validation_json(found: Validation) -> dict[str, Any]:
         run["low"][check.quantity] = check.low
         run["high"][check.quantity] = check.high
         run["assumed"] = list(check.assumed)
+    document: dict[str, Any] = {
+        "schema": 1,
+        "runs": list(runs.values()),
+        "not_predicted": [asdict(problem) for problem in found.problems],
+        "summary": _summary_json(found.summaries),
+    }
+    if before is not None:
+        document["summary_without_profile"] = _summary_json(before.summaries)
+    return document
+
+
+def _summary_json(rows: Iterable[Summary]) -> dict[str, Any]:
     summary: dict[str, Any] = {}
-    for row in found.summaries:
+    for row in rows:
         plain = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(row).items()}
         summary.setdefault(row.quantity, {}).setdefault(row.grouping, {})[row.group] = {
             key: plain[key] for key in ("runs", "median_error", "p90_error", "bias", "inside_fraction")
         }
-    return {
-        "schema": 1,
-        "runs": list(runs.values()),
-        "not_predicted": [asdict(problem) for problem in found.problems],
-        "summary": summary,
-    }
+    return summary
+
+
+def show_gain(before: Validation, after: Validation, screen: Screen, *, profile: str) -> None:
+    """Errors over all runs with the shipped constants and with the profile."""
+    screen.line(f"With profile {profile} against the shipped constants, absolute error", strong=True)
+    pairs = [
+        (old, new)
+        for old, new in zip(before.summaries, after.summaries, strict=True)
+        if new.grouping == "all" and new.quantity != SERVING
+    ]
+    screen.table(
+        [*words("quantity"), *numbers("runs", "median", "with profile", "P90", "with profile")],
+        [
+            [
+                TITLES[new.quantity],
+                str(new.runs),
+                *(f"{100 * error:.1f} %" for error in (old.median_error, new.median_error)),
+                *(f"{100 * error:.1f} %" for error in (old.p90_error, new.p90_error)),
+            ]
+            for old, new in pairs
+        ],
+    )
+    screen.line()
 
 
 def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool) -> None:
