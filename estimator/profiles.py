@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -272,8 +272,3 @@ def machines_of(fits: Iterable[Any]) -> tuple[Machine, ...]:
         )
         for fit in fits
     )
-
-
-def covered(profile: Profile, runs: Sequence[tuple[str, str]]) -> bool:
-    """Whether the profile says anything about one of these pairs of card and stack."""
-    return any((machine.gpu, machine.stack) in set(runs) for machine in profile.machines)

@@ -26,6 +26,7 @@ Stack = Literal[
     "hf",
     "hf-lean",
     "hf-fused",
+    "hf-compile",
     "litgpt",
     "torchtune",
     "torchtune-compile",

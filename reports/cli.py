@@ -297,6 +297,33 @@ def validate(
         show_validation(found, Screen(), own=runs is not None, brief=summary)
 
 
+def measure(**given: Any) -> None:
+    """Train a few real steps on this machine and write what they took: rows for validate and calibrate."""
+    from reports.commands.measure import measure as work
+
+    code = work(given)
+    if code:
+        sys.exit(code)
+
+
+def calibrate(**given: Any) -> None:
+    """Fit a few factors of your machine on measured runs and keep them as a profile for --profile."""
+    from reports.commands import calibrate as fitting
+
+    if given["list_them"]:
+        fitting.show_profiles(given["config_dir"], as_json=given["as_json"])
+        return
+    if given["file"] is None:
+        raise click.UsageError("Missing argument 'RUNS.CSV': a file of `ftcost measure`, or --list.")
+    fitting.calibrate_file(
+        given["file"],
+        name=given["name"],
+        folder=given["config_dir"],
+        replace=given["replace"],
+        as_json=given["as_json"],
+    )
+
+
 def models(text: str, as_json: bool) -> None:
     """Models of the catalogue: shape, parameters, licence."""
     from reports.commands.catalogues import show_models
@@ -395,6 +422,8 @@ PARAMETERS: dict[Any, Any] = {
         options.profile(),
         options.as_json(),
     ),
+    measure: options.measure_flags,
+    calibrate: options.calibrate_flags,
     models: options.listing_flags,
     gpus: options.listing_flags,
     prices: lambda: (

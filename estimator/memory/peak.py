@@ -16,7 +16,7 @@ from estimator.run import DTYPE_BYTES, Run
 
 Parts = dict[str, Number]
 
-DEEPSPEED_STACKS = ("hf", "hf-lean", "hf-fused", "axolotl", "xtuner", "llm-foundry")
+DEEPSPEED_STACKS = ("hf", "hf-lean", "hf-fused", "hf-compile", "axolotl", "xtuner", "llm-foundry")
 """Stacks in which ZeRO-1 and -2 mean DeepSpeed."""
 
 PARTS = (

@@ -75,6 +75,7 @@ TRAITS: dict[Stack, Traits] = {
         kbit_upcast=False,
         constants="hf_fused",
     ),
+    "hf-compile": replace(_HF, norm="native", activation_saved=False, compiled=True, composed_activations=False),
     "axolotl": replace(
         _HF, activation_saved=False, kbit_upcast=False, retains_input_gradients=False, constants="axolotl"
     ),
@@ -102,7 +103,7 @@ TRAITS: dict[Stack, Traits] = {
     "optimum-habana": replace(_HF, retains_input_gradients=False, kbit_upcast=False, constants="other"),
 }
 
-HF_STACKS = ("hf", "hf-lean", "hf-fused")
+HF_STACKS = ("hf", "hf-lean", "hf-fused", "hf-compile")
 """Stacks that run the model classes of Transformers."""
 
 FUSED_KERNELS = frozenset({"hf-fused", "axolotl"})

@@ -20,6 +20,7 @@ KERNEL_CLASS: dict[str, KernelClass] = {
     "hf": "eager",
     "hf-lean": "eager",
     "hf-fused": "fused",
+    "hf-compile": "compiled",
     "litgpt": "compiled",
     "torchtune": "eager",
     "torchtune-compile": "compiled",

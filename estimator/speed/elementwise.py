@@ -30,7 +30,7 @@ BRINGS_FUSED_KERNELS = frozenset({"qwen"})
 #: Stacks that prepare a quantised model the way PEFT does: every tensor left unquantised becomes fp32, the
 #: residual stream with it, so the same operations move twice the bytes. Fully sharded runs cannot: their
 #: flat buffers need one dtype.
-UPCASTS_QUANTISED = frozenset({"hf", "axolotl"})
+UPCASTS_QUANTISED = frozenset({"hf", "hf-compile", "axolotl"})
 UPCAST_RATIO = 2.0
 
 #: A backward reads the saved inputs and the incoming gradient and writes the outgoing one.

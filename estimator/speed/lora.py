@@ -11,7 +11,7 @@ from estimator.speed.shapes import adapter_sums
 BACKWARD_PASSES = 2.0
 
 #: Stacks whose adapters are PEFT's: kept in fp32, their inputs cast up.
-USES_PEFT = frozenset({"hf", "hf-lean", "hf-fused", "axolotl", "optimum-habana"})
+USES_PEFT = frozenset({"hf", "hf-lean", "hf-fused", "hf-compile", "axolotl", "optimum-habana"})
 
 #: Stacks with fused adapter kernels, written for blocks with a gated feed-forward.
 FUSES_ADAPTERS = frozenset({"hf-fused"})
