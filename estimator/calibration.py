@@ -4,11 +4,13 @@ Runs are grouped by card and training stack. In each group
 
     ln(measured / predicted) = sum over factors of slope x ln(factor) + noise,
 
-where a factor's slope is how much the prediction answers to it, ln(factor) is normal around 0 with the spread
-that its registry row holds, and the noise follows Student's t, so that one odd run does not steer. The most
-probable factors are found by Gauss-Newton with reweighted least squares. Speed (share of peak, bandwidth, launch
-time, links) and memory are fitted apart. A fit is kept only if it predicts runs that it did not see no worse than
-the shipped constants do: each run in turn is left out, and the errors are summed.
+where a factor's slope is how much the prediction answers to it. Both ln(factor), around 0 with the spread that its
+registry row holds, and the noise follow Student's t: one odd run does not steer, and a machine that is far off in
+every run is not held back as one is that is a little off. The most probable factors are found by Gauss-Newton with
+reweighted least squares, from the shipped constants on, so that where two explanations hold, the nearer is taken.
+Speed (share of peak, bandwidth, launch time, links) and memory are fitted apart. A fit is kept only if it predicts
+runs that it did not see no worse than the shipped constants do: each run in turn is left out, and the errors are
+summed.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ P90_DEVIATIONS = 1.2815515655446004
 DIFFERENCE = 0.02
 """Step of a factor's logarithm from which its slope is taken."""
 
-STEPS, REWEIGHTS = 3, 20
+STEPS, REWEIGHTS = 3, 30
 LEAST_SLOPE = 0.01
 """A factor that every run's prediction answers less to is left as it is."""
 
@@ -69,11 +71,19 @@ class Observations:
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """What is believed before a run is seen: spread of each factor's logarithm, spread and tails of the noise."""
+    """What is believed before a run is seen.
+
+    Attributes:
+        spreads: of each factor's logarithm.
+        noise: spread of one run's error.
+        tails: degrees of freedom of the factors together.
+        noise_tails: degrees of freedom of the noise.
+    """
 
     spreads: Array
     noise: float
-    degrees_of_freedom: float
+    tails: float
+    noise_tails: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,32 +136,35 @@ def prior_of(constants: Assumptions, factors: Sequence[str]) -> Prior:
     return Prior(
         spreads=np.array([np.log(row.high / row.low) / (2.0 * P90_DEVIATIONS) for row in rows]),
         noise=constants[f"machine_{kind}_noise"],
-        degrees_of_freedom=constants["machine_noise_degrees_of_freedom"],
+        tails=constants["machine_prior_degrees_of_freedom"],
+        noise_tails=constants["machine_noise_degrees_of_freedom"],
     )
 
 
 def most_probable(*, seen: Observations, prior: Prior) -> tuple[Array, Array]:
     """The most probable logarithms of the factors, and their covariance.
 
-    Solves (G' W G + S^-2) x = G' W e with weights W = w / noise^2, w = (n + 1) / (n + (residual / noise)^2),
-    until they agree. Source: maximum a posteriori of a linear model with normal prior and Student's t noise of n
-    degrees of freedom, by expectation-maximisation (Lange, Little and Taylor 1989).
+    Solves (G' W G + p S^-2) x = G' W e until weights and solution agree: W = w / noise^2 with
+    w = (n + 1) / (n + (residual / noise)^2) for noise with n degrees of freedom, and p = (m + k) / (m + |x / S|^2)
+    for k factors whose prior has m. Source: maximum a posteriori of a linear model under Student's t noise and
+    prior, by expectation-maximisation (Lange, Little and Taylor 1989).
 
     >>> one = Observations(ids=("a",), errors=np.array([0.1]), slopes=np.array([[1.0]]))
-    >>> x, _ = most_probable(seen=one, prior=Prior(spreads=np.array([0.1]), noise=0.1, degrees_of_freedom=1e9))
+    >>> normal = Prior(spreads=np.array([0.1]), noise=0.1, tails=1e9, noise_tails=1e9)
+    >>> x, _ = most_probable(seen=one, prior=normal)
     >>> round(float(x[0]), 3)
     0.05
     """
     slopes, errors = seen.slopes, seen.errors
     found: Array = np.zeros(slopes.shape[1])
-    weights: Array = seen.shares
     precision: Array = np.diag(prior.spreads**-2.0)
     for _ in range(REWEIGHTS):
-        scaled = slopes.T * (weights / prior.noise**2)
-        precision = scaled @ slopes + np.diag(prior.spreads**-2.0)
-        found = np.asarray(np.linalg.solve(precision, scaled @ errors))
         off = (errors - slopes @ found) / prior.noise
-        weights = seen.shares * (prior.degrees_of_freedom + 1.0) / (prior.degrees_of_freedom + off**2)
+        weights = seen.shares * (prior.noise_tails + 1.0) / (prior.noise_tails + off**2) / prior.noise**2
+        far = float(np.sum((found / prior.spreads) ** 2))
+        pull = (prior.tails + len(found)) / (prior.tails + far)
+        precision = (slopes.T * weights) @ slopes + pull * np.diag(prior.spreads**-2.0)
+        found = np.asarray(np.linalg.solve(precision, (slopes.T * weights) @ errors))
     return found, np.asarray(np.linalg.inv(precision))
 
 

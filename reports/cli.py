@@ -219,6 +219,7 @@ def estimate(**given: Any) -> None:
     """One exact configuration: memory by part, FLOP, and where the step's time goes."""
     from reports.commands.estimate import (
         answer_estimate,
+        machine_notes,
         run_from_flags,
         show_estimate,
         show_what_if,
@@ -250,7 +251,7 @@ def estimate(**given: Any) -> None:
         print(json.dumps(answer, indent=2))
         return
     screen = Screen()
-    show_estimate(run=run, answer=answer, screen=screen)
+    show_estimate(run=run, answer=answer, screen=screen, notes=machine_notes(run=run, constants=values))
     if given["what_if"]:
         show_what_if(answer["what_if"], limit_bytes=answer["memory"]["limit_bytes"], screen=screen)
     elif answer["memory"]["fits"] != "yes":
@@ -266,6 +267,8 @@ def serve_plan(**given: Any) -> None:
     asked = serving_scenario(given)
     model = resolve_model(asked.model)
     window = positive(given["batch_window_hours"], flag="--batch-window-hours")
+    if given["profile"] is not None:
+        say(f"ftcost: profile {given['profile']} is of training steps; serving keeps the shipped constants.")
     with _nothing_fits():
         answer = serve_answer(
             scenario=asked,
@@ -294,6 +297,8 @@ def validate(
     else:
         if before is not None:
             show_gain(before, found, Screen(), profile=str(profile))
+            if runs is None:
+                print()
         show_validation(found, Screen(), own=runs is not None, brief=summary)
 
 

@@ -25,8 +25,24 @@ from reports.options import Flag, plan_flags
 from tests.test_cli import run
 
 KEYS = file_flags(plan_flags())
+PROFILE = """created = "2026-11-21"
+program = "0"
+source = "runs.csv"
+[[machine]]
+gpu = "l40s"
+stack = "hf"
+"""
 DEFAULT = re.compile(r"^#(\[set\]|[a-z_]+ = )", re.MULTILINE)
 EXAMPLE = re.compile(r"^# e\.g\. (.*)$", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _profile(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The profile of the example exists."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "profiles").mkdir()
+    (folder / "profiles" / "mybox.toml").write_text(PROFILE, encoding="utf-8")
+    monkeypatch.setenv("FTCOST_CONFIG_DIR", str(folder))
 
 
 def asked(*words: str) -> Scenario:

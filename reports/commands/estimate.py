@@ -9,10 +9,12 @@ from typing import Any
 from estimator.assumptions import Assumptions
 from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
+from estimator.machine import FACTORS, machine_name
 from estimator.measured import measured_row
 from estimator.memory import fits_word, memory
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
+from estimator.profiles import profile_notes
 from estimator.run import Run
 from estimator.search.what_if import what_if
 from estimator.speed import resource_fractions, speed
@@ -223,7 +225,16 @@ def show_what_if(rows: Sequence[Mapping[str, Any]], *, limit_bytes: float, scree
     )
 
 
-def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen) -> None:
+def machine_notes(*, run: Run, constants: Assumptions) -> tuple[str, ...]:
+    """What a profile says about this card and stack, or that it says nothing of them."""
+    notes = profile_notes(constants)
+    own = {machine_name(what=what, gpu=str(run.accelerator.id), stack=run.stack) for what in FACTORS}
+    if not notes or own & set(constants):
+        return notes
+    return (*notes, f"Nothing was measured on {run.accelerator.id} with {run.stack}: the shipped constants hold.")
+
+
+def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen, notes: Sequence[str] = ()) -> None:
     """The same answer as tables: settings, memory by part, where the step's time goes."""
     model, held, flop, going = answer["model"], answer["memory"], answer["flop"], answer["speed"]
     screen.line(f"{model['id']}: {count(model['parameters'])} parameters, {_trained(model)} trained")
@@ -233,6 +244,8 @@ def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen) -> Non
         if value != ""
     ]
     screen.line(", ".join(settings))
+    for note in notes:
+        screen.line(note)
 
     screen.heading(f"Memory per GPU at its peak ({held['moment']})")
     rows = [

@@ -214,9 +214,9 @@ def show_rows(rows: Sequence[Row], screen: Screen) -> None:
     expected = ("predicted_allocated_gib", ".2f"), ("predicted_tokens_per_s_per_gpu", ",.0f")
     found = ("peak_memory_gib", ".2f"), ("tokens_per_s_per_gpu", ",.0f")
     if all(row["outcome"] == NOT_RUN for row in rows):
-        shape = (*expected[:1], ("predicted_device_gib", ".2f"), *expected[1:])
+        cells = (expected[0], ("predicted_device_gib", ".2f"), expected[1])
         titles = [*words("setting"), *numbers("GiB of tensors", "on the card", "tokens/s")]
-        screen.table(titles, [[row["id"], *(_number(row.get(key), form) for key, form in shape)] for row in rows])
+        screen.table(titles, [[row["id"], *(_number(row.get(key), form) for key, form in cells)] for row in rows])
         return
     titles = numbers("expected", "GiB", "expected", "tokens/s")
     shape = (expected[0], found[0], expected[1], found[1])

@@ -77,7 +77,6 @@ def show_gain(before: Validation, after: Validation, screen: Screen, *, profile:
             for old, new in pairs
         ],
     )
-    screen.line()
 
 
 def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool) -> None:
