@@ -31,6 +31,8 @@ source = "runs.csv"
 [[machine]]
 gpu = "l40s"
 stack = "hf"
+[machine.factors]
+machine_rate_factor = { base = 0.9, low = 0.8, high = 1.0 }
 """
 DEFAULT = re.compile(r"^#(\[set\]|[a-z_]+ = )", re.MULTILINE)
 EXAMPLE = re.compile(r"^# e\.g\. (.*)$", re.MULTILINE)
