@@ -434,7 +434,7 @@ def test_the_fused_loss_is_the_full_one_with_its_gradients(monkeypatch: pytest.M
     wanted = torch.autograd.grad(full, (hidden, weight))
     own = fused_loss.fused_loss(hidden, weight, tokens)
     found = torch.autograd.grad(3.0 * own, (hidden, weight))
-    assert float(own) == pytest.approx(float(full), rel=1e-6)
+    assert own.item() == pytest.approx(full.item(), rel=1e-6)
     for one, other in zip(found, wanted, strict=True):
         assert torch.allclose(one, 3.0 * other, atol=1e-6)
 
