@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from estimator.assumptions import Assumptions
 from estimator.numbers import Number
 from estimator.run import Run
 
@@ -22,6 +23,9 @@ LINK = "machine_link_factor"
 MEMORY = "machine_memory_factor"
 SPEED_FACTORS = (RATE, BANDWIDTH, LAUNCH, LINK)
 FACTORS = (*SPEED_FACTORS, MEMORY)
+
+PROFILE_SOURCE = "profile "
+"""How the source of a row begins that a profile brought."""
 
 _NAMES: list[tuple[Mapping[str, float], int, frozenset[str]]] = []
 
@@ -89,3 +93,19 @@ def on_machine(*, run: Run, constants: Mapping[str, float]) -> Run:
     changed["link_bytes_per_s"] = card.link_bytes_per_s * link
     changed["node_link_bytes_per_s"] = card.node_link_bytes_per_s * link
     return run.with_(accelerator=replace(card, **changed))
+
+
+def profile_in_force(assumptions: Assumptions) -> str:
+    """Name of the profile whose factors stand in the registry, "" for none."""
+    sources = (row.source for row in assumptions.rows if row.status == "measured" and row.name.endswith(FACTORS))
+    return next((source.removeprefix(PROFILE_SOURCE).partition(":")[0] for source in sources), "")
+
+
+def profile_notes(assumptions: Assumptions) -> tuple[str, ...]:
+    """One sentence for every card and stack of the profiles in force."""
+    found: dict[str, list[str]] = {}
+    for row in assumptions.rows:
+        if row.status == "measured" and row.name.endswith(FACTORS):
+            machine, _, _ = row.label.partition(":")
+            found.setdefault(f"{row.source}, {row.checked}: {machine}", []).append(row.name)
+    return tuple(f"{source[0].upper()}{source[1:]}; {len(names)} factors." for source, names in found.items())

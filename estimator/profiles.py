@@ -20,14 +20,13 @@ from typing import Any
 from estimator.accelerators import resolve_accelerator
 from estimator.assumptions import Assumptions
 from estimator.errors import InputError, UnknownNameError
-from estimator.machine import FACTORS, machine_name
+from estimator.machine import FACTORS, PROFILE_SOURCE, machine_name
 from estimator.run import choice
 
 FOLDER_VARIABLE = "FTCOST_CONFIG_DIR"
 ENDING = ".toml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTING = "`ftcost calibrate --list` lists them, `ftcost calibrate runs.csv` makes one."
-SOURCE = "profile "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,27 +236,11 @@ def with_profile(assumptions: Assumptions, profile: Profile) -> Assumptions:
                     low=max(low, row.minimum),
                     high=min(high, row.maximum),
                     status="measured",
-                    source=f"{SOURCE}{profile.name}: {len(machine.runs)} runs of {profile.source}",
+                    source=f"{PROFILE_SOURCE}{profile.name}: {len(machine.runs)} runs of {profile.source}",
                     checked=profile.created,
                 )
             )
     return assumptions.adding(rows)
-
-
-def profile_in_force(assumptions: Assumptions) -> str:
-    """Name of the profile whose factors stand in the registry, "" for none."""
-    sources = (row.source for row in assumptions.rows if row.status == "measured" and row.name.endswith(FACTORS))
-    return next((source.removeprefix(SOURCE).partition(":")[0] for source in sources), "")
-
-
-def profile_notes(assumptions: Assumptions) -> tuple[str, ...]:
-    """One sentence for every card and stack of the profiles in force."""
-    found: dict[str, list[str]] = {}
-    for row in assumptions.rows:
-        if row.status == "measured" and row.name.endswith(FACTORS):
-            machine, _, _ = row.label.partition(":")
-            found.setdefault(f"{row.source}, {row.checked}: {machine}", []).append(row.name)
-    return tuple(f"{source[0].upper()}{source[1:]}; {len(names)} factors." for source, names in found.items())
 
 
 def machines_of(fits: Iterable[Any]) -> tuple[Machine, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from estimator.machine import profile_in_force
 from estimator.models import ResolvedModel
 from estimator.parameters import active_parameters, total_parameters
-from estimator.profiles import profile_in_force
 from estimator.result import Arm, ModelSummary, PriceUsed, TrainingOption
 from estimator.scenario import WORKLOAD_FLAGS, Scenario, flag_name
 from pricing import OLD_AFTER_DAYS

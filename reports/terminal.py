@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from estimator.machine import profile_notes
 from estimator.numbers import GIB
-from estimator.profiles import profile_notes
 from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
 from estimator.words import count, money, percent, seconds

@@ -9,12 +9,11 @@ from typing import Any
 from estimator.assumptions import Assumptions
 from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
-from estimator.machine import FACTORS, machine_name
+from estimator.machine import FACTORS, machine_name, profile_notes
 from estimator.measured import measured_row
 from estimator.memory import fits_word, memory
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
-from estimator.profiles import profile_notes
 from estimator.run import Run
 from estimator.search.what_if import what_if
 from estimator.speed import resource_fractions, speed
