@@ -98,7 +98,7 @@ def on_machine(*, run: Run, constants: Mapping[str, float]) -> Run:
 def profile_in_force(assumptions: Assumptions) -> str:
     """Name of the profile whose factors stand in the registry, "" for none."""
     sources = (row.source for row in assumptions.rows if row.status == "measured" and row.name.endswith(FACTORS))
-    return next((source.removeprefix(PROFILE_SOURCE).partition(":")[0] for source in sources), "")
+    return next((source.removeprefix(PROFILE_SOURCE).partition(": ")[0] for source in sources), "")
 
 
 def profile_notes(assumptions: Assumptions) -> tuple[str, ...]:

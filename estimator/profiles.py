@@ -48,7 +48,7 @@ class Profile:
     """A named set of machines.
 
     Attributes:
-        name: of its file.
+        name: of its file, or its path where it was read from elsewhere.
         created: ISO date.
         program: version of ftcost that fitted it.
         source: the file of measured runs.
@@ -127,7 +127,7 @@ def read_profile(text: str, *, folder: Path | None = None) -> Profile:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {LISTING}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a profile in TOML ({error}).") from None
-    return _profile(path.stem, table, where=str(path))
+    return _profile(text, table, where=str(path))
 
 
 def _profile(name: str, table: Mapping[str, Any], *, where: str) -> Profile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import date
 
@@ -101,7 +102,7 @@ def defaults_used(scenario: Scenario) -> tuple[str, ...]:
 
 def next_commands(scenario: Scenario, tuned: Arm | None) -> tuple[str, ...]:
     name = profile_in_force(scenario.assumptions)
-    profile = f" --profile {name}" if name else ""
+    profile = f" --profile {shlex.quote(name)}" if name else ""
     commands = ["ftcost assumptions"]
     option = tuned.training if tuned else None
     if option:
