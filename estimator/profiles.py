@@ -11,11 +11,12 @@ import math
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from estimator.accelerators import resolve_accelerator
 from estimator.assumptions import Assumptions
@@ -122,10 +123,10 @@ def read_profile(text: str, *, folder: Path | None = None) -> Profile:
             raise UnknownNameError("profile", text, known, hint=LISTING)
         path = profile_folder(folder) / f"{text}{ENDING}"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomli.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {LISTING}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a profile in TOML ({error}).") from None
     return _profile(text, table, where=str(path))
 

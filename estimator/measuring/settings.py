@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from estimator.errors import InputError, UnknownNameError
 from estimator.measured import GENERIC_ACCELERATOR, measured_row
@@ -203,8 +204,8 @@ def _csv(text: str, *, where: str, extra: tuple[str, ...] = ()) -> list[tuple[st
 
 def _toml(text: str, *, where: str) -> list[tuple[str, dict[str, str]]]:
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         raise InputError(f"{where}: {error}.") from None
     tables = document.get("setting")
     if not isinstance(tables, list) or set(document) != {"setting"}:
