@@ -155,7 +155,7 @@ def test_two_random_runs_never_make_the_others_materially_worse(
     """Median error of the runs held back, over 30 draws of two in every group.
 
     The groups calibrated the shipped constants, so little is left to gain: at most 1 point is lost in any group,
-    5 points in any draw, and nothing on average (0.1 point). On machines that are all far off, the average gains more than 2 points.
+    5 points in any draw, and nothing on average (0.1 point). Where all machines are far off, 2 points are gained.
     """
     machines = _machines(quantity)
     assert len(machines) >= 8
