@@ -24,7 +24,7 @@ from estimator.money.arms import (
 )
 from estimator.money.breakeven import Volumes
 from estimator.money.comparison import Comparison, cheapest_of, compared, payback_month, retrain_usd
-from estimator.money.derived import with_spot_prices
+from estimator.money.derived import following_facts, with_spot_prices
 from estimator.money.hosted import hosted_arms
 from estimator.money.ownership import ArmSpec
 from estimator.money.retraining import least_cost_interval, retrain_cases
@@ -44,7 +44,7 @@ from estimator.version import VERSION
 TUNING_KINDS = ("self-hosted", "hosted")
 """Kinds of arms in which a model is tuned."""
 
-COUNTED_STYLES = ("tuned", "tuned, scale-to-zero")
+COUNTED_STYLES = ("tuned", "tuned, scale-to-zero", "closed model")
 """Ways of tuning whose cost counts for the break-even."""
 
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
@@ -91,7 +91,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         raise NothingFitsError(
             "nothing fits: " + "; ".join(f"{row.what}: {row.reason}" for row in ruled_out) + "."
         )
-    scenario = _with_least_cost_retraining(scenario, specs)
+    scenario = _with_retrain_interval(scenario, specs)
     owned = compared(scenario, specs)
     by_id = {arm.id: arm for arm in owned.arms}
     rival = cheapest_of([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
@@ -171,15 +171,21 @@ def _keeping_up_usd_per_year(scenario: Scenario, owned: Comparison, tuned: Arm |
     return retrain_usd(owned.specs[tuned.id], values) * MONTHS_PER_YEAR * DAYS_PER_MONTH / days
 
 
-def _with_least_cost_retraining(scenario: Scenario, specs: Sequence[ArmSpec]) -> Scenario:
-    """The scenario with the retrain interval that costs least, if quality has a value and no interval is set."""
+def _with_retrain_interval(scenario: Scenario, specs: Sequence[ArmSpec]) -> Scenario:
+    """The scenario with the retrain interval that follows from it, if the user has set none.
+
+    Where quality has a value, the interval that costs least; where facts are to be taught and change, theirs.
+    """
     values, worth = scenario.assumptions, scenario.quality_value_usd_per_month
-    if worth is None or values.row("retrain_every_months").status == "user":
+    if values.row("retrain_every_months").status in ("user", "computed"):
         return scenario
-    return replace(
-        scenario,
-        assumptions=least_cost_interval(values=values, specs=specs, quality_value_usd_per_month=worth),
-    )
+    if scenario.goal == "facts" and scenario.data_changes_every_days is not None:
+        follows = following_facts(values, days=scenario.data_changes_every_days)
+    elif worth is not None:
+        follows = least_cost_interval(values=values, specs=specs, quality_value_usd_per_month=worth)
+    else:
+        return scenario
+    return replace(scenario, assumptions=follows)
 
 
 def _serving(
@@ -301,8 +307,8 @@ def _break_evens(
     """Crossings of the cheapest way of tuning at each volume with every API arm.
 
     Counted are dedicated and serverless replicas, chosen anew at each volume, with the method that costs least
-    (which does not hang on the volume), and hosted services; not shared replicas, which need others to share
-    with, and not closed models.
+    (which does not hang on the volume), and hosted services, those of closed models too; not shared replicas,
+    which need others to share with.
     """
     if tuned is None:
         return ()

@@ -44,6 +44,18 @@ def every(days: float) -> str:
     return "every day" if days == 1 else f"every {days:g} days"
 
 
+def interval(months: float, *, days_per_month: float) -> str:
+    """Time between two things, for people: in days below a month.
+
+    >>> interval(4.0, days_per_month=30.4), interval(1.0, days_per_month=30.4), interval(0.033, days_per_month=30.4)
+    ('4 months', 'month', 'day')
+    """
+    if months >= 1:
+        return "month" if months == 1 else f"{months:.2g} months"
+    days = months * days_per_month
+    return "day" if round(days) <= 1 else f"{days:.2g} days"
+
+
 def seconds(value: float) -> str:
     """A time in few characters: milliseconds below a second.
 

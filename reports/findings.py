@@ -24,6 +24,11 @@ def answer(plan: Plan) -> str:
     return plan.verdict.headline
 
 
+def first_step(plan: Plan) -> str:
+    """The advice that comes first."""
+    return plan.advice[0].text.rstrip(".") if plan.advice else "No rule of advice fired"
+
+
 def over_time(plan: Plan) -> str:
     """Who is cheapest at the end, and by how much."""
     first = cheapest(plan)

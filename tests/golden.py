@@ -34,7 +34,7 @@ CASES = (
     Case("plan-80", MAIN, 80),
     Case("plan-120", MAIN, 120),
     Case("plan-busy", (*MAIN, "--requests-per-day", "2000000", "--baseline", "mistral/mistral-medium-3-5"), 100),
-    Case("plan-facts", (*MAIN, "--goal", "facts", "--data-changes-every", "1", "--retrain-every", "0.25"), 100),
+    Case("plan-facts", (*MAIN, "--goal", "facts", "--data-changes-every", "1"), 100),
     Case("estimate-80", ("estimate", "--model", "llama-3.1-8b", "--method", "qlora", "--gpu", "rtx-4090"), 80),
     Case("nothing-fits", ("plan", "--model", "405b", "--gpus", "1", "--gpu", "h100"), 80),
     Case("unknown-model", ("plan", "--model", "lama-3.1-8b"), 80),

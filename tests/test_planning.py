@@ -153,7 +153,7 @@ def test_tuning_wins_at_high_volume_and_prompting_at_low_volume() -> None:
 
 
 def test_break_even_is_where_the_two_costs_meet(answer: Plan) -> None:
-    counted = ("tuned", "tuned, scale-to-zero")
+    counted = ("tuned", "tuned, scale-to-zero", "closed model")
     for meeting in answer.break_evens[::4]:
         assert meeting.lowest_per_day is not None
         at = plan(scenario(assumptions=shipped().setting({"requests_per_day": meeting.lowest_per_day})))
@@ -294,6 +294,17 @@ def test_a_quality_floor_sets_the_interval_and_a_teacher_the_price_of_a_row() ->
         shipped().setting({"label_reject_fraction": 0.1}), reference="openai/gpt-6-luna", as_of=DAY
     )
     assert mine["label_reject_fraction"] == 0.1
+
+
+def test_facts_that_are_taught_are_taught_again_when_they_change() -> None:
+    weekly = plan(scenario(goal="facts", data_changes_every_days=7.0))
+    assert weekly.scenario.assumptions["retrain_every_months"] == pytest.approx(7 / (730 / 24))
+    assert weekly.arm(weekly.verdict.arm).style == "retrieval"
+    mine = shipped().setting({"retrain_every_months": 6.0})
+    kept = plan(scenario(goal="facts", data_changes_every_days=7.0, assumptions=mine))
+    assert kept.scenario.assumptions["retrain_every_months"] == 6.0
+    form = plan(scenario(goal="form", data_changes_every_days=7.0))
+    assert form.scenario.assumptions["retrain_every_months"] == 4.0
 
 
 def test_spot_prices_widen_the_range_of_gpu_prices_unless_it_is_set() -> None:

@@ -69,11 +69,11 @@ def document(default_plan: Plan) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](default_plan)))
 
 
-def test_pdf_has_six_pages_each_with_number_and_stamp(document: pypdf.PdfReader, default_plan: Plan) -> None:
+def test_pdf_has_seven_pages_each_with_number_and_stamp(document: pypdf.PdfReader, default_plan: Plan) -> None:
     texts = [page.extract_text() for page in document.pages]
-    assert len(texts) == 6
+    assert len(texts) == 7
     for number, text in enumerate(texts, start=1):
-        assert f"{number} / 6" in text
+        assert f"{number} / 7" in text
         assert default_plan.scenario_hash in text
         assert default_plan.command in text
 
@@ -81,7 +81,7 @@ def test_pdf_has_six_pages_each_with_number_and_stamp(document: pypdf.PdfReader,
 def test_last_page_says_how_accurate_it_is_and_what_is_not_in_it(
     document: pypdf.PdfReader, default_plan: Plan
 ) -> None:
-    text = " ".join(document.pages[5].extract_text().split())
+    text = " ".join(document.pages[6].extract_text().split())
     for sentence in (*findings.accuracy(), *default_plan.not_included):
         assert sentence in text
 
@@ -91,6 +91,17 @@ def test_first_page_answers_with_range_and_break_even(document: pypdf.PdfReader,
     assert default_plan.verdict.headline in text
     assert "10th percentile" in text
     assert "2.18 million requests a day" in text
+
+
+def test_second_page_tells_every_step_and_what_retraining_costs(
+    document: pypdf.PdfReader, default_plan: Plan
+) -> None:
+    text = " ".join(document.pages[1].extract_text().split())
+    for advice in default_plan.advice:
+        assert advice.whole in text
+    for note in findings.retraining_notes(default_plan):
+        assert note in text
+    assert all(case.label in text for case in default_plan.retraining)
 
 
 def test_pdf_embeds_every_font_as_truetype(document: pypdf.PdfReader) -> None:
@@ -270,7 +281,7 @@ def test_a_plan_without_training_still_makes_every_file(default_plan: Plan) -> N
         advice=(),
         ruled_out=(),
     )
-    text = pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](bare))).pages[3].extract_text()
+    text = pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](bare))).pages[4].extract_text()
     assert "No training run on rented GPUs" in text
     assert all(len(make(bare)) > 1000 for make in REPORTS.values())
 

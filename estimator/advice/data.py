@@ -5,7 +5,8 @@ from __future__ import annotations
 from estimator.advice.facts import Condition, Facts, Words, parameter
 from estimator.assumptions import shipped
 from estimator.money.derived import generated_row_usd
-from estimator.words import count, every, money, percent
+from estimator.money.series import DAYS_PER_MONTH
+from estimator.words import count, every, interval, money, percent
 
 LEADING_SHARE = 0.25
 """Share of a total from which a cost leads it."""
@@ -106,7 +107,7 @@ def _retrains_often(facts: Facts) -> Words | None:
         return None
     spent = facts.tuned.groups_usd["retrains"]
     return {
-        "interval": "month" if months == 1 else f"{months:.2g} months",
+        "interval": interval(months, days_per_month=DAYS_PER_MONTH),
         "retrain_usd": money(spent),
         "share": percent(spent / facts.tuned.total_usd.base),
     }

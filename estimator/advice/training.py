@@ -5,8 +5,9 @@ from __future__ import annotations
 from estimator.advice.facts import Condition, Facts, Words
 from estimator.assumptions import shipped
 from estimator.money.arms import METHOD_LABELS
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import TrainingOption
-from estimator.words import count, money, percent
+from estimator.words import count, interval, money, percent
 
 MANY_EPOCHS = 5
 FEW_EXPERIMENTS = 2
@@ -120,7 +121,7 @@ def _forgets(facts: Facts) -> Words | None:
     values = facts.scenario.assumptions
     if facts.tuned is None or values["retrain_every_months"] >= values["horizon_months"]:
         return None
-    return {"interval": f"{values['retrain_every_months']:.2g}"}
+    return {"interval": interval(values["retrain_every_months"], days_per_month=DAYS_PER_MONTH)}
 
 
 def _prompt_is_dropped(facts: Facts) -> Words | None:

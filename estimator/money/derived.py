@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 
 from estimator.assumptions import Assumptions
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import Number
 from pricing import api_model
 
@@ -86,6 +87,22 @@ def with_quality_floor(values: Assumptions, *, floor: float) -> Assumptions:
             high=months(decay.low),
             status="computed",
             source=f"when quality reaches {floor:g} of what it was, at the assumed decay",
+        )
+    )
+
+
+def following_facts(values: Assumptions, *, days: float) -> Assumptions:
+    """The registry with a retrain at every change of the facts, within the intervals that are allowed."""
+    row = values.row("retrain_every_months")
+    months = float(np.clip(days / DAYS_PER_MONTH, row.minimum, row.maximum))
+    return values.replacing(
+        replace(
+            row,
+            low=months,
+            base=months,
+            high=months,
+            status="computed",
+            source=f"the facts that are taught change every {days:g} days",
         )
     )
 

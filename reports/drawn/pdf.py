@@ -1,4 +1,4 @@
-"""The printed report: six pages, A4 or Letter, that can be read without the program."""
+"""The printed report: seven pages, A4 or Letter, that can be read without the program."""
 
 from __future__ import annotations
 
@@ -105,18 +105,35 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     rows = len(plan.arms)
     wanted = max(110.0, min(26.0 * rows + 20, 330.0))
     least = min(wanted, 12.5 * rows + 14) + CHART_ROOM
-    steps = [advice.whole for advice in plan.advice[:4]]
-    first_step = sheet.points_height(steps[:1], 8.5, lines=3) + HEADING_ROOM
     crossings = findings.break_even(plan)[:3]
     sheet.heading("Break-even")
-    sheet.points(crossings[: max(1, sheet.fitting(crossings, 9.0, keep=least + first_step))], 9.0)
-    if kept := sheet.fitting(steps, 8.5, keep=least + HEADING_ROOM, lines=3):
-        sheet.heading("Next steps")
-        sheet.points(steps[:kept], 8.5, lines=3)
+    sheet.points(crossings[: max(1, sheet.fitting(crossings, 9.0, keep=least))], 9.0)
     sheet.heading("What each way costs")
     height = min(wanted, sheet.room - CHART_ROOM + HEADING_ROOM)
     kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
     charts.ranges(sheet.axes(height, left=185, right=52, above=14), plan)
+
+
+def _steps(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "What to do", findings.first_step(plan))
+    retraining = 14.0 * (len(plan.retraining) + 1) + HEADING_ROOM + 60 if plan.retraining else 0.0
+    steps = [advice.whole for advice in plan.advice]
+    kept = sheet.fitting(steps, 8.5, keep=retraining + HEADING_ROOM + 70)
+    sheet.points(steps[:kept], 8.5)
+    if kept < len(steps):
+        sheet.more(len(steps) - kept)
+    if plan.retraining:
+        sheet.heading(findings.retraining_title(plan))
+        heads, rows = findings.retraining(plan)
+        columns = [
+            Column(head=heads[0], share=2.0),
+            *(Column(head=head, share=1.0, number=True) for head in heads[1:]),
+        ]
+        planned = [place for place, case in enumerate(plan.retraining) if case.planned]
+        sheet.table(columns, rows, bold_rows=planned)
+        sheet.points(findings.retraining_notes(plan), 8.0)
+    sheet.heading("Payback and break-even")
+    sheet.points([*findings.payback(plan), *findings.break_even(plan)], 8.5)
 
 
 def _over_time(sheet: Sheet, plan: Plan) -> None:
@@ -339,4 +356,12 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         sheet.points(plan.not_included, 7.5, lines=2)
 
 
-PAGES: tuple[Callable[[Sheet, Plan], None], ...] = (_answer, _over_time, _money, _run, _doubt, _basis)
+PAGES: tuple[Callable[[Sheet, Plan], None], ...] = (
+    _answer,
+    _steps,
+    _over_time,
+    _money,
+    _run,
+    _doubt,
+    _basis,
+)
