@@ -183,7 +183,8 @@ class BreakEven:
         crossings_per_day: every volume at which the cheaper side changes, ascending.
         lowest_per_day: the first, or None for never.
         always_above_per_day: the volume above which tuning always wins in the range searched, or None.
-        low_per_day, high_per_day: P10 and P90 of the lowest crossing over the draws; None where never.
+        low_per_day, median_per_day, high_per_day: P10, P50 and P90 of the lowest crossing over the draws; None
+            where never.
         never_probability: share of draws in which tuning never wins within the range searched.
         searched_per_day: smallest and largest volume searched.
     """
@@ -193,6 +194,7 @@ class BreakEven:
     lowest_per_day: float | None
     always_above_per_day: float | None
     low_per_day: float | None
+    median_per_day: float | None
     high_per_day: float | None
     never_probability: float
     searched_per_day: tuple[float, float]

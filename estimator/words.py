@@ -47,8 +47,8 @@ def every(days: float) -> str:
 def interval(months: float, *, days_per_month: float) -> str:
     """Time between two things, for people: in days below a month.
 
-    >>> interval(4.0, days_per_month=30.4), interval(1.0, days_per_month=30.4), interval(0.033, days_per_month=30.4)
-    ('4 months', 'month', 'day')
+    >>> interval(4.0, days_per_month=30.4), interval(0.25, days_per_month=30.4)
+    ('4 months', '7.6 days')
     """
     if months >= 1:
         return "month" if months == 1 else f"{months:.2g} months"

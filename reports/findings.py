@@ -163,7 +163,8 @@ def break_even(plan: Plan) -> list[str]:
             )
             if item.low_per_day is not None:
                 high = f"to {count(item.high_per_day)}" if item.high_per_day is not None else "upwards without end"
-                text += f" (10th to 90th percentile: {count(item.low_per_day)} {high})"
+                median = "never" if item.median_per_day is None else count(item.median_per_day)
+                text += f" (median {median}, 10th to 90th percentile: {count(item.low_per_day)} {high})"
             text += f"; the plan has {count(requests)}."
         if item.never_probability > 0:
             text += f" In {percent(item.never_probability)} of the draws it never does."

@@ -58,6 +58,7 @@ BREAK_EVEN = BreakEven(
     lowest_per_day=2_180_606.3,
     always_above_per_day=2_180_606.3,
     low_per_day=629_025.0,
+    median_per_day=2_400_000.0,
     high_per_day=None,
     never_probability=0.4375,
     searched_per_day=(1.0, 1e9),

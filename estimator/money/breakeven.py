@@ -114,15 +114,18 @@ class Volumes:
         changes = np.flatnonzero(np.sign(saving[:-1]) != np.sign(saving[1:]))
         crossings = tuple(_between(self.grid, saving, changes).tolist())
         spread = self._first_wins(rival.drawn_usd - tuned.drawn_usd)
-        low, high = percentiles(spread, (0.1, 0.9))
+        low, median, high = (
+            value if np.isfinite(value) else None for value in percentiles(spread, (0.1, 0.5, 0.9))
+        )
         wins_at_start, wins_at_end = bool(saving[0] > 0), bool(saving[-1] > 0)
         return BreakEven(
             rival=rival.spec.id,
             crossings_per_day=crossings,
             lowest_per_day=LOWEST_PER_DAY if wins_at_start else crossings[0] if crossings else None,
             always_above_per_day=(crossings[-1] if crossings else LOWEST_PER_DAY) if wins_at_end else None,
-            low_per_day=low if np.isfinite(low) else None,
-            high_per_day=high if np.isfinite(high) else None,
+            low_per_day=low,
+            median_per_day=median,
+            high_per_day=high,
             never_probability=float(np.mean(~np.isfinite(spread))),
             searched_per_day=(LOWEST_PER_DAY, HIGHEST_PER_DAY),
         )
