@@ -44,8 +44,8 @@ from estimator.version import VERSION
 TUNING_KINDS = ("self-hosted", "hosted")
 """Kinds of arms in which a model is tuned."""
 
-COUNTED_STYLES = ("tuned", "tuned, scale-to-zero", "closed model")
-"""Ways of tuning whose cost counts for the break-even."""
+COUNTED_STYLES = ("tuned", "tuned, scale-to-zero")
+"""Ways of tuning the model asked for whose cost counts for the break-even."""
 
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 """Loads at which the cheapest replica type is looked up for the break-even."""
@@ -97,7 +97,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     rival = cheapest_of([arm for arm in owned.arms if arm.kind in ("api", "ready-made")])
     winner = cheapest_of(owned.arms)
     tuned = winner if winner and winner.kind in TUNING_KINDS else None
-    tuned = tuned or cheapest_of([arm for arm in owned.arms if arm.style == "tuned"])
+    tuned = tuned or cheapest_of([arm for arm in owned.arms if arm.style in COUNTED_STYLES])
     crossings = _break_evens(scenario, owned, tuned, replica_types, model)
     drivers: tuple[Sensitivity, ...] = ()
     if tuned and rival:
@@ -211,8 +211,9 @@ def _tuned_input_tokens(values: Mapping[str, float]) -> float:
 
 
 def _call_tokens(values: Mapping[str, float], *, style: str) -> float:
-    """Input and output of one call in this prompting style."""
-    return call_input_tokens(values, style=style) + values["output_tokens"]
+    """Input and output of one call in this prompting style; a split request has its output in parts."""
+    parts = values["calls_per_request"] if style == SPLIT else 1.0
+    return call_input_tokens(values, style=style) + values["output_tokens"] / parts
 
 
 def _specs(
@@ -307,14 +308,15 @@ def _break_evens(
     """Crossings of the cheapest way of tuning at each volume with every API arm.
 
     Counted are dedicated and serverless replicas, chosen anew at each volume, with the method that costs least
-    (which does not hang on the volume), and hosted services, those of closed models too; not shared replicas,
-    which need others to share with.
+    (which does not hang on the volume), and hosted services; not shared replicas, which need others to share
+    with, and closed models only where one is the cheapest way of all.
     """
     if tuned is None:
         return ()
     volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
     counted = sorted(
-        (arm for arm in owned.arms if arm.style in COUNTED_STYLES), key=lambda arm: -arm.total_usd.base
+        (arm for arm in owned.arms if arm.style in COUNTED_STYLES or arm is tuned),
+        key=lambda arm: -arm.total_usd.base,
     )
     hosted = [owned.specs[arm.id] for arm in counted if arm.kind == "hosted"]
     by_style = {arm.style: owned.specs[arm.id] for arm in counted if arm.serving}
@@ -326,6 +328,8 @@ def _break_evens(
         if set(serving_parameters(choice, model.architecture)) - set(spec.parameters)
     ]
     variants = [*by_style.values(), *hosted, *replaced]
+    if not variants:
+        return ()
     here = volumes.curve(variants)
     return tuple(
         volumes.break_even(tuned=here, rival=volumes.line(owned.specs[arm.id]))

@@ -138,23 +138,33 @@ def _profile(name: str, table: Mapping[str, Any], *, where: str) -> Profile:
     for key in ("created", "program", "source"):
         if not isinstance(table.get(key), str):
             raise InputError(f"{where}: {key} is missing or no text.")
+    versions = table.get("versions", {})
+    if not isinstance(versions, Mapping):
+        raise InputError(f"{where}: versions is no table.")
     found = tuple(_machine(entry, where=f"{where}: machine {place}") for place, entry in enumerate(machines, 1))
     return Profile(
         name=name,
         created=table["created"],
         program=table["program"],
         source=table["source"],
-        versions={key: str(value) for key, value in (table.get("versions") or {}).items()},
+        versions={key: str(value) for key, value in versions.items()},
         machines=found,
     )
 
 
-def _machine(entry: Mapping[str, Any], *, where: str) -> Machine:
+def _machine(entry: Any, *, where: str) -> Machine:
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{where}: is no table.")
+    given, runs = entry.get("factors", {}), entry.get("runs", [])
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: factors is no table.")
+    if not isinstance(runs, list):
+        raise InputError(f"{where}: runs is no list.")
     for key in ("gpu", "stack"):
         if not isinstance(entry.get(key), str):
             raise InputError(f"{where}: {key} is missing or no text.")
     factors: dict[str, tuple[float, float, float]] = {}
-    for name, values in (entry.get("factors") or {}).items():
+    for name, values in given.items():
         if name not in FACTORS:
             raise UnknownNameError("factor", name, FACTORS, where=where)
         good = isinstance(values, Mapping) and all(
@@ -167,7 +177,7 @@ def _machine(entry: Mapping[str, Any], *, where: str) -> Machine:
     return Machine(
         gpu=str(resolve_accelerator(entry["gpu"]).id),
         stack=choice("stack", entry["stack"], where=where),
-        runs=tuple(map(str, entry.get("runs") or ())),
+        runs=tuple(map(str, runs)),
         factors=factors,
         gains=tuple(entry.get("gain") or ()),
     )

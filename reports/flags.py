@@ -238,7 +238,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
     if given["on_prem"] and given["provider"]:
         raise InputError("--on-prem means bought hardware; drop --provider, or name --provider own without it.")
     as_of = price_day(given["as_of"])
-    values, load = with_traffic(_assumptions(given, as_of), given)
+    values, load = _assumptions(given, as_of)
     return Scenario(
         model=given["model"],
         assumptions=values,
@@ -272,14 +272,15 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
     )
 
 
-def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
-    """The registry with workload flags, --set pairs, and what teacher, judge or quality floor make of it."""
+def _assumptions(given: Mapping[str, Any], as_of: date) -> tuple[Assumptions, tuple[float, ...]]:
+    """The registry with flags, --set pairs, tables, and what follows from these; and the measured load by hour."""
     workload = {name: given[flag] for flag, name in WORKLOAD.items()}
     values = assumptions_with(workload, given["settings"], profile=given["profile"])
+    values, load = with_traffic(values, given)
     floor = given["quality_floor"]
     if floor is not None:
-        if given["retrain_every"] is not None:
-            raise InputError("--quality-floor sets the retrain interval; drop --retrain-every.")
+        if values.row("retrain_every_months").status == "user":
+            raise InputError("--quality-floor sets the retrain interval; drop --retrain-every, or it from --set.")
         if not 0 < floor < 1:
             raise InputError(f"--quality-floor {floor:g} is outside 0 to 1. Write a share, such as 0.9.")
         values = with_quality_floor(values, floor=floor)
@@ -293,7 +294,7 @@ def _assumptions(given: Mapping[str, Any], as_of: date) -> Assumptions:
         if values.row("judge_usd_per_request").status == "user":
             raise InputError("--judge sets judge_usd_per_request; drop it from --set.")
         values = with_judge(values, reference=given["judge"], as_of=as_of)
-    return values
+    return values, load
 
 
 def _one_of(value: str | None, allowed: Sequence[str], *, flag: str) -> str:

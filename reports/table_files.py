@@ -41,7 +41,7 @@ def plan_csv(plan: Plan) -> bytes:
         (
             *head,
             *(
-                _text(text)
+                plain_text(text)
                 for text in (arm.id, arm.label, arm.kind, line.group, line.name, line.timing, line.unit)
             ),
             month,
@@ -123,7 +123,7 @@ def focus_csv(plan: Plan) -> bytes:
             usd = line.quantity[month] * line.unit_price_usd[month] * contingency
             extra[line.group] = extra.get(line.group, 0.0) + usd
         rows += [_contingency(plan, arm, group, month, usd) for group, usd in extra.items() if usd != 0]
-    return _written(FOCUS_COLUMNS, ([_text(row.get(name, "")) for name in FOCUS_COLUMNS] for row in rows))
+    return _written(FOCUS_COLUMNS, ([plain_text(row.get(name, "")) for name in FOCUS_COLUMNS] for row in rows))
 
 
 def _charge(plan: Plan, arm: Arm, line: LineResult, month: int) -> dict[str, str]:
@@ -205,9 +205,17 @@ def _number(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-def _text(text: str) -> str:
-    is_number = text[:1] in "+-" and text[1:2].isdigit()
-    return f"'{text}" if text.startswith(FORMULA_STARTS) and not is_number else text
+def plain_text(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula: what starts like one and is no number gets a quote."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _written(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

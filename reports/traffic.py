@@ -42,7 +42,7 @@ def _with_hours(values: Assumptions, file: str | None) -> tuple[Assumptions, tup
     _refuse_both(values, "peak_to_mean_ratio", flag="--traffic")
     rates = read_hourly_requests(_text(file, flag="--traffic"), file=file)
     load = rates / rates.mean()
-    found = {"peak_to_mean_ratio": float(load.max())}
+    found = {"peak_to_mean_ratio": max(float(load.max()), 1.0)}
     if values.row("requests_per_day").status != "user":
         found["requests_per_day"] = float(rates.mean()) * SECONDS_PER_HOUR * HOURS_PER_DAY
     return values.setting(found, source=f"hourly requests of {file}"), tuple(float(value) for value in load)

@@ -153,7 +153,7 @@ def test_tuning_wins_at_high_volume_and_prompting_at_low_volume() -> None:
 
 
 def test_break_even_is_where_the_two_costs_meet(answer: Plan) -> None:
-    counted = ("tuned", "tuned, scale-to-zero", "closed model")
+    counted = ("tuned", "tuned, scale-to-zero")
     for meeting in answer.break_evens[::4]:
         assert meeting.lowest_per_day is not None
         at = plan(scenario(assumptions=shipped().setting({"requests_per_day": meeting.lowest_per_day})))
@@ -311,6 +311,8 @@ def test_spot_prices_widen_the_range_of_gpu_prices_unless_it_is_set() -> None:
     plain, wide = shipped().row("gpu_price_ratio"), with_spot_prices(shipped()).row("gpu_price_ratio")
     assert wide.low < plain.low < plain.base == wide.base < plain.high < wide.high
     assert np.log(wide.high) ** 2 == pytest.approx(np.log(plain.high) ** 2 + np.log(1.6) ** 2)
+    moved = with_spot_prices(shipped().setting({"spot_price_ratio": 0.5})).row("gpu_price_ratio")
+    assert (moved.low, moved.base, moved.high) == pytest.approx((0.5 * plain.low, 0.5, 0.5 * plain.high))
     mine = shipped().setting({"gpu_price_ratio": 1.2})
     assert with_spot_prices(mine) is mine
 

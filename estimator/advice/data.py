@@ -142,9 +142,10 @@ def _labels_lead(facts: Facts) -> Words | None:
         input_usd_per_million_tokens=parameter(writer, "input_price") or 0.0,
         output_usd_per_million_tokens=parameter(writer, "output_price") or 0.0,
     )
+    kept = 1 - values["label_reject_fraction"]
     return {
         "share": percent(share),
-        "price": f"${values['label_usd_per_row']:.2f}",
+        "price": f"${values['label_usd_per_row'] / kept:.2f}",
         "generated": f"${float(generated) / (1 - values['teacher_rejected_fraction']):.2g}",
         "writer": writer.label.partition(",")[0],
     }
@@ -159,7 +160,7 @@ def _teacher(facts: Facts) -> Words | None:
     if facts.tuned is None or not _by_teacher(facts):
         return None
     return {
-        "price": f"${values['label_usd_per_row']:.2g}",
+        "price": f"${values['label_usd_per_row'] / (1 - values['label_reject_fraction']):.2g}",
         "rejected": percent(values["label_reject_fraction"]),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estimator.advice.facts import Condition, Facts, Words, expert_hours, parameter
+from estimator.result import Arm, LineResult
 from estimator.words import count, money, percent
 
 WAITING_LINES = ("input tokens", "output tokens")
@@ -25,12 +26,20 @@ def _api_beside(facts: Facts) -> Words | None:
     arm = facts.cheapest("api", but=facts.winner)
     if arm is None:
         return None
-    ratio = parameter(arm, "batch_price_ratio")
-    full = sum(line.total_usd for line in arm.lines if line.name in WAITING_LINES)
     share = facts.scenario.assumptions["api_batch_fraction"]
-    saved = full * (1 - share) * (1 - (1.0 if ratio is None else ratio))
+    saved = sum(_saved_in_batches(arm, line) for line in arm.lines) * (1 - share)
     batch = f"Requests that may wait save up to {money(saved)} of that in batches. " if saved >= 1 else ""
     return {"api": arm.label, "api_usd": money(arm.total_usd.base), "batch": batch}
+
+
+def _saved_in_batches(arm: Arm, line: LineResult) -> float:
+    """What a line of tokens would cost less if all of it were billed at the prices of batches."""
+    price = next((name for name in line.parameters if f"batch_{name}" in line.parameters), None)
+    plain = parameter(arm, price) if price else None
+    if price is None or not plain:
+        return 0.0
+    batched = parameter(arm, f"batch_{price}") or 0.0
+    return float(line.total_usd * (1 - batched / plain))
 
 
 def _tuning_pays_somewhere(facts: Facts) -> Words | None:

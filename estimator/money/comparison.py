@@ -147,7 +147,8 @@ def _arm(
 def retrain_usd(spec: ArmSpec, values: Mapping[str, float]) -> float:
     """Cost of one retrain in the first month, whether the schedule has one or not."""
     x = with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
-    return float(sum(line.quantity * line.unit_price_usd for line in spec.lines(x) if line.timing == "retrain"))
+    usd = sum(line.quantity * line.unit_price_usd for line in spec.lines(x) if line.timing == "retrain")
+    return float(usd * (1 + values["contingency_fraction"]))
 
 
 def cheapest_of(arms: Sequence[Arm]) -> Arm | None:

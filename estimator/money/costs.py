@@ -11,6 +11,7 @@ from __future__ import annotations
 from estimator.algebra import Value, less
 from estimator.money.common_costs import TOKENS_PER_MILLION, api_request_lines, release_evaluation, watch_lines
 from estimator.money.lines import Line, Parameters, monthly, once
+from estimator.money.series import api_moves_so_far
 from estimator.money.serving_costs import SERVING_LINES, replicas, self_serving_lines
 from estimator.money.tuning_costs import (
     data_lines,
@@ -33,11 +34,11 @@ def api_lines(x: Parameters, *, style: str, retired: bool = False) -> list[Line]
     """Prompting an API model: zero-shot, few-shot, with retrieval, or split into several smaller calls.
 
     A split request carries its instructions in every call, and its input and output in parts. A model that is
-    ``retired`` inside the horizon costs one move more, at the price level of today.
+    ``retired`` inside the horizon forces a move, at the price level of today, unless one was made before its end.
     """
     moves = x["api_moves_in_month"]
     if retired:
-        moves = moves + forced_move(x)
+        moves = moves + forced_move(x) * less(api_moves_so_far(x), 1)
     static = x["input_tokens"] * x["static_input_fraction"]
     dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
     lines = [

@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 
 from estimator.assumptions import Assumptions
+from estimator.errors import InputError
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import Number
 from pricing import api_model
@@ -73,15 +74,25 @@ def judged_request_usd(
 
 
 def with_quality_floor(values: Assumptions, *, floor: float) -> Assumptions:
-    """The registry with the retrain interval that keeps quality above a floor; its range is that of the decay."""
-    decay = values.row("quality_decay_fraction")
+    """The registry with the retrain interval that keeps quality above a floor; its range is that of the decay.
+
+    Raises:
+        InputError: a floor that needs an interval outside what is allowed.
+    """
+    decay, row = values.row("quality_decay_fraction"), values.row("retrain_every_months")
 
     def months(value: float) -> float:
         return float(months_to_floor(quality_floor_fraction=floor, quality_decay_fraction=value))
 
+    least, most = months(decay.high), months(decay.low)
+    if not row.minimum <= least <= most <= row.maximum:
+        raise InputError(
+            f"a quality floor of {floor:g} needs a retrain every {least:.2g} to {most:.2g} months; allowed are"
+            f" {row.minimum:g} to {row.maximum:g}. Take another floor."
+        )
     return values.replacing(
         replace(
-            values.row("retrain_every_months"),
+            row,
             low=months(decay.high),
             base=months(decay.base),
             high=months(decay.low),
@@ -116,15 +127,17 @@ def with_spot_prices(values: Assumptions) -> Assumptions:
     if row.status == "user":
         return values
 
+    base = row.base * spot.base
+
     def spread(one: float, other: float) -> float:
         return float(np.exp(np.hypot(np.log(one), np.log(other))))
 
     return values.replacing(
         replace(
             row,
-            low=row.base / spread(row.base / row.low, spot.base / spot.low),
-            base=row.base * spot.base,
-            high=row.base * spread(row.high / row.base, spot.high / spot.base),
+            low=base / spread(row.base / row.low, spot.base / spot.low),
+            base=base,
+            high=base * spread(row.high / row.base, spot.high / spot.base),
             source=f"{row.source}; and the range of spot prices",
         )
     )

@@ -64,7 +64,7 @@ def quality_months_lost(
 def least_cost_interval(
     *, values: Assumptions, specs: Sequence[ArmSpec], quality_value_usd_per_month: float
 ) -> Assumptions:
-    """The registry with the retrain interval that costs least for the cheapest way of tuning.
+    """The registry with the retrain interval that costs least for the cheapest way of tuning on rented GPUs.
 
     Searched over the horizon at base values, as ``retrain_cases`` counts; the range is that of the decay.
     Without a way of tuning nothing is retrained and the registry stays as it is.
@@ -72,7 +72,7 @@ def least_cost_interval(
     Args:
         quality_value_usd_per_month: what the whole of the quality is worth in a month.
     """
-    tuned = [spec for spec in specs if spec.kind in ("self-hosted", "hosted")]
+    tuned = [spec for spec in specs if spec.style == "tuned" and spec.kind == "self-hosted"]
     if not tuned:
         return values
     x = with_series(values, month_column(values["horizon_months"]))

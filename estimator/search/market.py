@@ -15,8 +15,10 @@ from estimator.scenario import Purchase, Scenario
 from pricing import OLD_AFTER_DAYS, Offer, age_days, cpu_offers, offers, own_hardware, providers
 
 OWN = "own"
-QUOTED = "quoted"
 """The provider under which bought hardware is offered, at its cost per hour of use."""
+
+QUOTED = "quoted"
+"""The provider of prices that the user was quoted."""
 
 DEFAULT_VENDORS = ("nvidia", "amd")
 STACK_VENDORS = {

@@ -99,7 +99,7 @@ def burst_moments(
     met_variance = step_cumulant / step + 3.0 * step_variance + step**2 - met**2
     mean = busy_fraction * met / 2.0 + decode_s + share * met + prefill_s
     variance = (
-        busy_fraction * (met_variance + met**2) / 12.0
+        busy_fraction * (1.0 / 12.0 + (1.0 - busy_fraction) / 4.0) * (met_variance + met**2)
         + (busy_fraction / 2.0 + share) ** 2 * met_variance
         + square * met
         + (prefill_s * prefill_cv) ** 2

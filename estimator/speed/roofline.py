@@ -172,7 +172,8 @@ def roofline(*, run: Run, constants: Mapping[str, float]) -> Roofline:
     communication, waiting and host memory are no work of the card and have no point. Validity: scalar runs.
     """
     known = Constants(constants)
-    points = (*_product_points(run, known), *_other_points(run, known))
+    machine = known.on_machine(run)
+    points = (*_product_points(machine, known), *_other_points(machine, known))
     return Roofline(
         ceilings_flop_per_s=ceilings(run=run),
         memory_bytes_per_s=float(run.accelerator.memory_bytes_per_s),

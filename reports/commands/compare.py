@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -56,7 +57,7 @@ def compared(paths: Sequence[Path], *, profile: str | None = None) -> list[Compa
     for path, name in zip(paths, _names(paths), strict=True):
         try:
             given = planned_as(path) | ({} if profile is None else {"profile": profile})
-            words = "" if profile is None else f" --profile {profile}"
+            words = "" if profile is None else f" --profile {shlex.quote(profile)}"
             answer = plan(scenario_of(given), command=f"ftcost plan {path}{words}")
         except NothingFitsError as error:
             raise NothingFitsError(f"{path}: {error}") from None
