@@ -101,6 +101,9 @@ def not_considered(scenario: Scenario) -> list[RuledOut]:
         old = sum(age_days(offer, scenario.as_of) > OLD_AFTER_DAYS for offer in offers(as_of=scenario.as_of))
         reason = f"seen more than {OLD_AFTER_DAYS} days before {scenario.as_of}; --provider names one"
         rows.append(RuledOut(what=f"{old} GPU offers", reason=reason))
+    if not scenario.baselines and not scenario.no_api:
+        reason = "of each price tier the one with the median price is compared; --baseline names others"
+        rows.append(RuledOut(what="other API models (`ftcost prices --kind api`)", reason=reason))
     if not scenario.gpus:
         reason = "they train in fp16, in which most models overflow; --gpu names one"
         rows.append(RuledOut(what="cards without bf16 (T4, V100 and older)", reason=reason))

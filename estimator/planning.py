@@ -32,7 +32,7 @@ from estimator.money.sensitivity import sensitivities
 from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
-from estimator.result import Arm, BreakEven, Plan, RuledOut, Sensitivity
+from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity
 from estimator.scenario import Scenario, Workload, workload
 from estimator.search.market import Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
@@ -44,8 +44,6 @@ from estimator.version import VERSION
 TUNING_KINDS = ("self-hosted", "hosted")
 """Kinds of arms in which a model is tuned."""
 
-COUNTED_STYLES = ("tuned", "tuned, scale-to-zero")
-"""Ways of tuning the model asked for whose cost counts for the break-even."""
 
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 """Loads at which the cheapest replica type is looked up for the break-even."""
@@ -98,7 +96,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     winner = cheapest_of(owned.arms)
     tuned = winner if winner and winner.kind in TUNING_KINDS else None
     tuned = tuned or cheapest_of([arm for arm in owned.arms if arm.style in COUNTED_STYLES])
-    crossings = _break_evens(scenario, owned, tuned, replica_types, model)
+    crossings = _break_evens(scenario, owned, replica_types, model)
     drivers: tuple[Sensitivity, ...] = ()
     if tuned and rival:
         drivers = sensitivities(
@@ -199,7 +197,12 @@ def _serving(
     more = values["context_tokens" if scenario.goal == "facts" else "few_shot_tokens"]
     prompts = _tuned_input_tokens(values), values["input_tokens"] + more
     tuned, ready = (
-        ReplicaTypes(architecture=model.architecture, scenario=scenario, market=sellers, input_tokens=tokens)
+        ReplicaTypes(
+            architecture=model.architecture,
+            scenario=replace(scenario, cpu=scenario.cpu or "none"),
+            market=sellers,
+            input_tokens=tokens,
+        )
         for tokens in prompts
     )
     return tuned, ready.cheapest(requests_per_day=values["requests_per_day"])
@@ -303,20 +306,16 @@ def _specs(
 
 
 def _break_evens(
-    scenario: Scenario, owned: Comparison, tuned: Arm | None, replica_types: ReplicaTypes, model: ResolvedModel
+    scenario: Scenario, owned: Comparison, replica_types: ReplicaTypes, model: ResolvedModel
 ) -> tuple[BreakEven, ...]:
-    """Crossings of the cheapest way of tuning at each volume with every API arm.
+    """Crossings of tuning the model asked for, its cheapest way at each volume, with every API arm.
 
-    Counted are dedicated and serverless replicas, chosen anew at each volume, with the method that costs least
-    (which does not hang on the volume), and hosted services; not shared replicas, which need others to share
-    with, and closed models only where one is the cheapest way of all.
+    Counted are dedicated replicas, chosen anew at each volume, with the method that costs least (which does not
+    hang on the volume), and hosted services; see ``COUNTED_STYLES``.
     """
-    if tuned is None:
-        return ()
     volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
     counted = sorted(
-        (arm for arm in owned.arms if arm.style in COUNTED_STYLES or arm is tuned),
-        key=lambda arm: -arm.total_usd.base,
+        (arm for arm in owned.arms if arm.style in COUNTED_STYLES), key=lambda arm: -arm.total_usd.base
     )
     hosted = [owned.specs[arm.id] for arm in counted if arm.kind == "hosted"]
     by_style = {arm.style: owned.specs[arm.id] for arm in counted if arm.serving}

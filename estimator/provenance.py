@@ -103,14 +103,15 @@ def defaults_used(scenario: Scenario) -> tuple[str, ...]:
 def next_commands(scenario: Scenario, tuned: Arm | None) -> tuple[str, ...]:
     name = profile_in_force(scenario.assumptions)
     profile = f" --profile {shlex.quote(name)}" if name else ""
-    commands = ["ftcost assumptions"]
+    commands, values = ["ftcost assumptions"], scenario.assumptions
     option = tuned.training if tuned else None
     if option:
         commands.insert(
             0,
             f"ftcost estimate --model {scenario.model} --method {option.method} --gpu {option.gpu}"
             f" --gpus {option.gpus} --sharding {option.sharding} --micro-batch {option.micro_batch}"
-            f" --recompute {option.recompute}{profile}",
+            f" --global-batch {values['global_batch']:.0f} --seq-len {values['seq_len']:.0f}"
+            f" --recompute {option.recompute} --optimizer {scenario.optimizer}{profile}",
         )
     commands.append(f"ftcost plan --model {scenario.model}{profile} --out ftcost-report")
     return tuple(commands)

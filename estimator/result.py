@@ -10,6 +10,10 @@ from typing import Literal
 from estimator.assumptions import Assumption
 from estimator.scenario import Scenario, Workload
 
+COUNTED_STYLES = ("tuned",)
+"""Ways that "tuning" means: the model asked for, on replicas of its own or at a host. Beside them stand replicas
+that sleep (cold starts) or are shared (others are needed), and closed models."""
+
 GROUPS = (
     "data",
     "pilot",
@@ -61,7 +65,7 @@ class TrainingOption:
         device_bytes, limit_bytes: what the card shows as used, and what it offers.
         fits: yes, likely, risky or no, with the probability.
         loaded_bytes, checkpoint_bytes: weights read at the start, and the size of one checkpoint.
-        spot_machines: machines that may be interrupted; 0 on demand.
+        machines: that the cards stand in; spot_machines: of these, may be interrupted; 0 on demand.
         hours, usd: one production run, start, validation, checkpoints and restarts included.
         run_parts_hours: hours of that run by part, at base values; they sum to ``hours.base``.
         step_parts_s: seconds of one optimizer step by cause.
@@ -103,6 +107,7 @@ class TrainingOption:
     speed_high_factor: float
     loaded_bytes: float
     checkpoint_bytes: float
+    machines: int
     spot_machines: int
     hours: Estimate
     usd: Estimate

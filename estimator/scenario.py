@@ -76,8 +76,9 @@ class Scenario:
         engine: inference engine of self-hosted replicas.
         served_dtype: stored type of the weights of self-hosted replicas; None for 16 bit, or fp8 where the card
             multiplies in it.
-        cpu: whether machines without accelerators may serve small models too, alone, or not at all; None for too,
-            but not where accelerators are named.
+        cpu: whether machines without accelerators may serve small models too, alone, or not at all; None for not
+            at all in a plan (an answer takes a minute or more), and for too where only serving is asked about and
+            no accelerator is named.
         no_api: nothing leaves for a vendor's model or service (privacy, regulation).
         commercial: the model's licence must allow commercial use.
         task, classes: what the rows teach, for the verdict on how many are enough.

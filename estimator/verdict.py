@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from estimator.result import Arm, BreakEven, Estimate, Sensitivity, Verdict
+from estimator.result import COUNTED_STYLES, Arm, BreakEven, Estimate, Sensitivity, Verdict
 from estimator.scenario import Scenario
 from estimator.words import count, every, money, percent
 
@@ -30,7 +30,7 @@ def verdict(
 
     Args:
         winner: the cheapest way of all.
-        tuned: the cheapest way of tuning.
+        tuned: the cheapest way of tuning the model asked for, or a closed one that is the cheapest of all.
         rival: the cheapest way without tuning.
         against: break-even of tuning against the rival.
         drivers: what each assumption does to the cost of ``tuned`` less that of ``rival``.
@@ -52,7 +52,8 @@ def verdict(
     reasons += _binding(scenario, winner, tuned, keeping_up_usd_per_year)
     flips: list[str] = []
     if tuned and rival and winner in (tuned, rival):
-        flips += _volume(scenario, against, winner is tuned)
+        if tuned.style in COUNTED_STYLES:
+            flips += _volume(scenario, against, winner is tuned)
         flips += _switches(scenario, tuned, rival, drivers)
         if not flips:
             flips.append("no single assumption within its range changes the answer")

@@ -140,7 +140,7 @@ def break_even(plan: Plan) -> list[str]:
     """From what volume on tuning pays, against each rival, in sentences."""
     if not plan.break_evens or not plan.best_tuned:
         return ["No break-even: this plan has no tuned option, or nothing to compare it with."]
-    tuned = "The cheapest way of tuning"
+    tuned = f"Tuning {plan.model.id}"
     requests = plan.scenario.assumptions["requests_per_day"]
     found = []
     order = [arm.id for arm in sorted(plan.arms, key=lambda arm: arm.total_usd.base)]

@@ -11,7 +11,7 @@ from estimator.assumptions import Assumptions, shipped
 from estimator.errors import InputError, UnknownNameError
 from estimator.money.derived import with_judge, with_quality_floor, with_teacher
 from estimator.run import choice, lora_roles
-from estimator.scenario import Circumstance, Cpu, Scenario
+from estimator.scenario import Circumstance, Cpu, Scenario, Task
 from estimator.serving.setup import Engine, ServedDtype
 from pricing import newest_price_day
 from reports.traffic import with_traffic
@@ -237,6 +237,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         raise InputError(f"--seed {given['seed']} is outside 0 to {MAX_SEED:,}.")
     if given["on_prem"] and given["provider"]:
         raise InputError("--on-prem means bought hardware; drop --provider, or name --provider own without it.")
+    _refuse_conflicts(given)
     as_of = price_day(given["as_of"])
     values, load = _assumptions(given, as_of)
     return Scenario(
@@ -252,12 +253,12 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         marketplaces=given["marketplaces"],
         purchase="spot" if given["spot"] else "on-demand",
         packing=given["packing"],
-        baselines=tuple(given["baseline"]),
+        baselines=tuple(dict.fromkeys(given["baseline"])),
         budget_usd=positive(given["budget"], flag="--budget"),
         deadline_hours=positive(given["deadline_hours"], flag="--deadline-hours"),
         no_api=given["no_api"] or given["on_prem"],
         commercial=_one_of(given["license"], ("commercial",), flag="--license") == "commercial",
-        task=_one_of(given["task"], TASKS, flag="--task"),  # type: ignore[arg-type]
+        task=_task(given),
         classes=whole(given["classes"], flag="--classes", low=2, high=MAX_CLASSES),
         goal=_one_of(given["goal"], GOALS, flag="--goal"),  # type: ignore[arg-type]
         retraining=_one_of(given["retraining"], RETRAININGS, flag="--retraining"),  # type: ignore[arg-type]
@@ -270,6 +271,37 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         **_served(given),
         **chosen,
     )
+
+
+CONFLICTS = (
+    # a flag, one that it rules out, and why
+    ("no_api", "teacher", "nothing may leave for a vendor's model"),
+    ("no_api", "judge", "nothing may leave for a vendor's model"),
+    ("no_api", "baseline", "nothing may leave for a vendor's model"),
+    ("on_prem", "teacher", "nothing may leave for a vendor's model"),
+    ("on_prem", "judge", "nothing may leave for a vendor's model"),
+    ("on_prem", "baseline", "nothing may leave for a vendor's model"),
+    ("on_prem", "spot", "bought hardware has no spot price"),
+    ("on_prem", "gpu_price", "bought hardware is not rented"),
+)
+
+
+def _task(given: Mapping[str, Any]) -> Task:
+    """The kind of task; classes are those of a classification."""
+    if given["task"] is None and given["classes"] is not None:
+        return "classification"
+    return _one_of(given["task"], TASKS, flag="--task")  # type: ignore[return-value]
+
+
+def _refuse_conflicts(given: Mapping[str, Any]) -> None:
+    for one, other, why in CONFLICTS:
+        if given[one] and given[other]:
+            names = (f"--{name.replace('_', '-')}" for name in (one, other))
+            raise InputError(f"{' and '.join(names)} exclude each other: {why}. Drop one.")
+    if given["classes"] is not None and given["task"] not in (None, "classification"):
+        raise InputError(
+            f"--classes counts the classes of a classification, not of --task {given['task']}. Drop one."
+        )
 
 
 def _assumptions(given: Mapping[str, Any], as_of: date) -> tuple[Assumptions, tuple[float, ...]]:

@@ -193,7 +193,8 @@ def _totals(plan: Plan, screen: Screen) -> None:
     if tuned:
         screen.line(
             "base: at base assumptions, and so is per 1,000 (USD per 1,000 requests). cheapest: share of draws."
-            " pays from: requests a day from which the cheapest way of tuning costs less than that option. The"
+            f" pays from: requests a day from which tuning {plan.model.id}, on replicas of its own or at a host,"
+            " costs less. The"
             " base lies below the median because most ranges reach further up than down: budget between P50 and"
             " P90. Quality is taken to be equal."
         )

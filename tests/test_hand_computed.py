@@ -122,6 +122,7 @@ RENTED = {
     "train_gpus_billed": 8.0,
     "train_usd_per_gpu_hour": 2.0,
     "train_spot_machines": 0.0,
+    "train_machines": 1.0,
     "processed_per_useful_token": 1.2,
     "loaded_bytes": 1e10,
     "checkpoint_bytes": 5e8,

@@ -210,7 +210,11 @@ def test_rows_of_a_retrain_grow_with_time_and_an_incremental_one_replays_a_share
 
 def test_the_interval_that_costs_least_is_the_economic_order_quantity_where_that_holds() -> None:
     # A retrain costs $1,000 at any interval and quality $1M a month: m = sqrt(2 X / (a V)) with a = -ln(0.85) / 6.
-    spec = replace(arm(lambda x: [lines.retrain("retrains", "run", "run", 1.0, 1000.0)], {}), kind="self-hosted")
+    spec = replace(
+        arm(lambda x: [lines.retrain("retrains", "run", "run", 1.0, 1000.0)], {}),
+        kind="self-hosted",
+        style="tuned",
+    )
     fixed = {"horizon_months": 120.0, "contingency_fraction": 0.0, "quality_decay_fraction": 0.15}
     values = shipped().setting(fixed)
     found = least_cost_interval(values=values, specs=[spec], quality_value_usd_per_month=1e6)

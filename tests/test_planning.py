@@ -153,7 +153,7 @@ def test_tuning_wins_at_high_volume_and_prompting_at_low_volume() -> None:
 
 
 def test_break_even_is_where_the_two_costs_meet(answer: Plan) -> None:
-    counted = ("tuned", "tuned, scale-to-zero")
+    counted = ("tuned",)
     for meeting in answer.break_evens[::4]:
         assert meeting.lowest_per_day is not None
         at = plan(scenario(assumptions=shipped().setting({"requests_per_day": meeting.lowest_per_day})))

@@ -440,7 +440,10 @@ def test_a_job_is_the_sum_of_its_parts() -> None:
         "checkpoints": 2.0,
         "interruptions_per_hour": 0.0,
     }
+    job["machines"] = 1.0
     quiet = job_time(**job, constants=CONSTANTS)
+    four = job_time(**{**job, "machines": 4.0}, constants=CONSTANTS)
+    assert four["checkpoints"] == quiet["checkpoints"] / 4
     assert quiet["training"] == 3600.0
     assert quiet["restarts"] == 0.0
     assert quiet["checkpoints"] == 2.0 * 32e9 / CONSTANTS["storage_write_bytes_per_s"]

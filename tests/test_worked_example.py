@@ -31,6 +31,7 @@ RENTED = {
     "loaded_bytes": 16e9,
     "checkpoint_bytes": 1e8,
     "train_spot_machines": 0.0,
+    "train_machines": 1.0,
     "train_tokens_per_s_per_gpu": 5000.0,
     "speed_ratio": 1.0,
     "train_gpus": 1.0,

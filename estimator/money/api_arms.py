@@ -37,7 +37,8 @@ def baselines(*, scenario: Scenario, horizon_end: date) -> tuple[ApiModel, ...]:
     snapshot that answer to the end of the horizon.
     """
     if scenario.baselines:
-        return tuple(api_model(reference, as_of=scenario.as_of) for reference in scenario.baselines)
+        named = (api_model(reference, as_of=scenario.as_of) for reference in scenario.baselines)
+        return tuple({row.reference: row for row in named}.values())
     rows = api_models(as_of=scenario.as_of)
     values = scenario.assumptions
 

@@ -195,6 +195,15 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
             source=model,
             checked=seen,
         ),
+        own(
+            "train_machines",
+            "machines of a run",
+            option.machines,
+            "machine",
+            status="computed",
+            source=offer,
+            checked=seen,
+        ),
         own("train_gpus", "GPUs of a run", option.gpus, "GPU", status="computed", source=model, checked=seen),
         own(
             "train_gpus_billed",

@@ -28,6 +28,7 @@ def run_parts_s(x: Parameters, *, rows: Value, epochs: Value) -> dict[str, Value
         interruptions_per_hour=x["spot_interruptions_per_hour"] * x["train_spot_machines"]
         if "train_spot_machines" in x
         else None,
+        machines=x["train_machines"],
         constants=x,
     )
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from estimator.errors import NothingFitsError
+from estimator.money.comparison import cheapest_of
 from estimator.planning import plan
-from estimator.result import Arm, Plan
+from estimator.result import COUNTED_STYLES, Arm, Plan
 from estimator.scenario import Scenario
 
 EQUAL_FRACTION = 1e-4
@@ -41,8 +42,8 @@ def plan_or_none(scenario: Scenario, *, command: str = "") -> Plan | None:
 
 
 def tuned_arm(answer: Plan) -> Arm | None:
-    """The best tuned arm of a plan."""
-    return next((arm for arm in answer.arms if arm.id == answer.best_tuned), None)
+    """The cheapest way of tuning the model asked for, as the break-even counts them."""
+    return cheapest_of([arm for arm in answer.arms if arm.style in COUNTED_STYLES])
 
 
 def saving_usd(answer: Plan | None, rival: str) -> float | None:

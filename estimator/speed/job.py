@@ -73,6 +73,7 @@ def job_time(
     checkpoint_bytes: Value,
     checkpoints: Value,
     interruptions_per_hour: Value | None,
+    machines: Value,
     constants: Mapping[str, Value],
 ) -> dict[str, Value]:
     """Wall seconds of one training job by part; the parts sum to the whole.
@@ -87,9 +88,12 @@ def job_time(
         weights_bytes: read from storage at the start and after each interruption.
         checkpoint_bytes, checkpoints: size and number of checkpoints written.
         interruptions_per_hour: of the whole job; None for machines that are not interrupted.
+        machines: each reads and writes its share of the bytes.
         constants: the registry of empirical numbers.
     """
-    loading = load_s(weights_bytes=weights_bytes, storage_bytes_per_s=constants["storage_read_bytes_per_s"])
+    loading = load_s(
+        weights_bytes=weights_bytes, storage_bytes_per_s=constants["storage_read_bytes_per_s"] * machines
+    )
     warm_up = constants["job_start_s"] + constants["job_warm_up_s"]
     training = train_tokens / tokens_per_s
     evaluation = evaluation_s(
@@ -101,7 +105,7 @@ def job_time(
     saving = checkpoints_s(
         checkpoint_bytes=checkpoint_bytes,
         checkpoints=checkpoints,
-        storage_bytes_per_s=constants["storage_write_bytes_per_s"],
+        storage_bytes_per_s=constants["storage_write_bytes_per_s"] * machines,
     )
     working = training + evaluation + saving
     return {

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from estimator.errors import InputError, NothingFitsError
-from estimator.money.varied import tuned_arm
 from estimator.planning import plan
 from estimator.result import GROUPS, Arm, Estimate, Plan
 from estimator.words import money, percent
@@ -64,7 +63,9 @@ def compared(paths: Sequence[Path], *, profile: str | None = None) -> list[Compa
         except InputError as error:
             text = str(error)
             raise error if str(path) in text else InputError(f"{path}: {text}") from None
-        found.append(Compared(name=name, plan=answer, tuned=tuned_arm(answer)))
+        found.append(
+            Compared(name=name, plan=answer, tuned=answer.arm(answer.best_tuned) if answer.best_tuned else None)
+        )
     return found
 
 

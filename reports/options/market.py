@@ -89,7 +89,7 @@ def engine_flags() -> Sequence[Flag]:
         Flag(
             "--cpu",
             panel=SERVE,
-            help="also, only or none: machines without accelerators, for small models. [also; none with --gpu]",
+            help="also, only or none: processors for small models. [plan: none; serve-plan: also, but with --gpu]",
             example='"only"',
         ),
         number(
