@@ -5,7 +5,6 @@ Exit codes: 0 answer; 1 bad input or data; 2 wrong usage; 3 a valid question who
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import shlex
@@ -50,7 +49,6 @@ CELLS = (
 
 def main() -> None:
     """The entry point: runs the program and turns its errors into messages and exit codes."""
-    gc.disable()  # a run is short and keeps what it makes; looking for cycles would only cost time
     with _clean_exit():
         code = program.main(prog_name="ftcost", standalone_mode=False)
         sys.stdout.flush()
