@@ -66,34 +66,30 @@ def _binary(left: Value, operator: str, right: Value) -> Cell:
     return Cell(f"({_text(left)}{operator}{_text(right)})")
 
 
-def _is_cell(*values: Value) -> bool:
-    return any(isinstance(value, Cell) for value in values)
-
-
 def ceil(value: Value) -> Value:
     """Smallest whole number not below.
 
     >>> ceil(2.1), ceil(Cell("load")).text
     (3.0, 'ROUNDUP(load,0)')
     """
-    return Cell(f"ROUNDUP({_text(value)},0)") if _is_cell(value) else _plain(np.ceil(value))
+    return Cell(f"ROUNDUP({_text(value)},0)") if isinstance(value, Cell) else _plain(np.ceil(value))
 
 
 def floor(value: Value) -> Value:
     """Largest whole number not above."""
-    return Cell(f"INT({_text(value)})") if _is_cell(value) else _plain(np.floor(value))
+    return Cell(f"INT({_text(value)})") if isinstance(value, Cell) else _plain(np.floor(value))
 
 
 def maximum(left: Value, right: Value) -> Value:
     """The larger of two."""
-    if _is_cell(left, right):
+    if isinstance(left, Cell) or isinstance(right, Cell):
         return Cell(f"MAX({_text(left)},{_text(right)})")
     return _plain(np.maximum(left, right))
 
 
 def minimum(left: Value, right: Value) -> Value:
     """The smaller of two."""
-    if _is_cell(left, right):
+    if isinstance(left, Cell) or isinstance(right, Cell):
         return Cell(f"MIN({_text(left)},{_text(right)})")
     return _plain(np.minimum(left, right))
 
@@ -104,12 +100,12 @@ def exponential(value: Value) -> Value:
     >>> exponential(0.0), exponential(Cell("x")).text
     (1.0, 'EXP(x)')
     """
-    return Cell(f"EXP({_text(value)})") if _is_cell(value) else _plain(np.exp(value))
+    return Cell(f"EXP({_text(value)})") if isinstance(value, Cell) else _plain(np.exp(value))
 
 
 def less(left: Value, right: Value) -> Value:
     """1 where left < right, else 0."""
-    if _is_cell(left, right):
+    if isinstance(left, Cell) or isinstance(right, Cell):
         return Cell(f"IF({_text(left)}<{_text(right)},1,0)")
     return _plain(np.where(np.less(left, right), 1.0, 0.0))
 

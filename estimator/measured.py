@@ -11,7 +11,6 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from estimator.models import resolve_model
 from estimator.numbers import GIB
 from estimator.parameters import check_targets
 from estimator.run import Run, choice, lora_roles
+
+DATA = Path(__file__).parent / "data"
 
 REQUIRED = ("model", "method", "gpu", "micro_batch", "seq_len")
 SHIPPED = ("memory", "speed")
@@ -120,7 +121,7 @@ def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[R
         both = [read_runs(name) for name in SHIPPED]
         return [row for rows, _ in both for row in rows], [p for _, found in both for p in found]
     if str(path) in SHIPPED:
-        text = (resources.files("estimator") / "data" / f"calibration_{path}.csv").read_text(encoding="utf-8")
+        text = (DATA / f"calibration_{path}.csv").read_text(encoding="utf-8")
         return _read(text, where=f"calibration_{path}.csv")
     file = Path(path)
     try:

@@ -75,7 +75,7 @@ def scores(name: str, *, draws: int, seed: int) -> Array:
         return own
     with_leader = 2 * np.sin(np.pi / 6 * pair.correlation)
     leader = scores(pair.leader, draws=draws, seed=seed)
-    order = np.argsort(with_leader * leader + np.sqrt(1 - with_leader**2) * own, kind="stable")
+    order = np.argsort(with_leader * leader + np.sqrt(1 - with_leader**2) * own)
     ranked = np.empty(draws)
     ranked[order] = normal_scores(draws)
     return ranked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class InputError(ValueError):
@@ -40,6 +39,8 @@ def close_matches(name: str, known: Iterable[str], *, limit: int = 3) -> list[st
     >>> close_matches("lora-", ["full", "lora", "qlora"])
     ['lora', 'qlora']
     """
+    from difflib import get_close_matches
+
     by_fold = {candidate.casefold(): candidate for candidate in known}
     folded = name.casefold()
     likely = get_close_matches(folded, by_fold, n=limit, cutoff=0.6)

@@ -15,7 +15,7 @@ from estimator.risk import draw, estimate
 from estimator.scenario import Scenario
 from estimator.words import money
 
-DRAWS_AT_ONCE = 1250
+DRAWS_AT_ONCE = 2500
 
 TIE_FRACTION = 0.01
 """Costs closer than this are a tie."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from estimator.algebra import Value
 
@@ -12,8 +11,7 @@ Timing = Literal["once", "retrain", "monthly"]
 Parameters = Mapping[str, Value]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """One cost line: ``usd = quantity x unit_price_usd`` at each of its occurrences."""
 
     group: str
@@ -26,14 +24,14 @@ class Line:
 
 def once(group: str, name: str, unit: str, quantity: Value, price: Value) -> Line:
     """A line of month 0."""
-    return Line(group=group, name=name, timing="once", unit=unit, quantity=quantity, unit_price_usd=price)
+    return Line(group, name, "once", unit, quantity, price)
 
 
 def retrain(group: str, name: str, unit: str, quantity: Value, price: Value) -> Line:
     """A line of every retrain."""
-    return Line(group=group, name=name, timing="retrain", unit=unit, quantity=quantity, unit_price_usd=price)
+    return Line(group, name, "retrain", unit, quantity, price)
 
 
 def monthly(group: str, name: str, unit: str, quantity: Value, price: Value) -> Line:
     """A line of every month."""
-    return Line(group=group, name=name, timing="monthly", unit=unit, quantity=quantity, unit_price_usd=price)
+    return Line(group, name, "monthly", unit, quantity, price)

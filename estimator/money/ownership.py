@@ -114,11 +114,14 @@ def _sums(lines: list[Line], shared: Mapping[str, Value]) -> Totals:
         else:
             per_retrain = per_retrain + amount
 
-    def over_months(weight: Array) -> Array:
-        usd = at_start + per_month * _sum(weight) + per_retrain * _sum(schedule * weight)
-        return np.asarray(usd + (_sum(by_month * weight) if np.ndim(by_month) else 0.0))
+    def over_months(months: Array, retrains: Array, varying: Value) -> Array:
+        usd = at_start + per_month * _sum(months) + per_retrain * _sum(retrains)
+        return np.asarray(usd + (_sum(varying) if np.ndim(varying) else 0.0))
 
-    return Totals(usd=over_months(np.ones_like(discount)), npv_usd=over_months(discount))
+    return Totals(
+        usd=over_months(np.ones_like(discount), schedule, by_month),
+        npv_usd=over_months(discount, schedule * discount, by_month * discount if np.ndim(by_month) else 0.0),
+    )
 
 
 def _sum(by_month: Array) -> Array:
@@ -158,13 +161,14 @@ def base_lines(*, spec: ArmSpec, values: Mapping[str, float]) -> tuple[LineResul
 
 def _by_month(line: Line, value: Value, x: Mapping[str, Value], months: int) -> Array:
     """A line's quantity (or price, with no ``x``) for months 0 .. horizon."""
-    column = np.broadcast_to(np.reshape(value, (-1, 1)), (months, 1))[:, 0].astype(float)
-    if line.timing == "once":
-        series = np.zeros(months) if x else column
-        return np.concatenate([[column[0]], series])
+    series = np.empty(months + 1)
+    series[1:] = np.ravel(value)
+    series[0] = series[1] if line.timing == "once" or not x else 0.0
+    if line.timing == "once" and x:
+        series[1:] = 0.0
     if line.timing == "retrain" and x:
-        column = column * x["retrains_in_month"][:, 0]
-    return np.concatenate([[0.0] if x else [column[0]], column])
+        series[1:] *= x["retrains_in_month"][:, 0]
+    return series
 
 
 def _formula_text(value: Value) -> str:
