@@ -52,13 +52,16 @@ FASTER_MATTERS_FRACTION = 0.1
 class Block:
     """Candidates that share their categories: one run whose numbers are arrays, and what it costs.
 
-    Axes: accelerators, counts, micro-batches.
+    Axes: accelerators, counts, micro-batches. ``usd_per_hour`` and ``offer_index`` (accelerators, counts) are of
+    the cheapest way to rent so many.
     """
 
     run: Run
     records: tuple[AcceleratorRecord, ...]
     counts: Array
     micro_batches: Array
+    usd_per_hour: Array
+    offer_index: NDArray[np.int64]
     hours: Array
     usd: Array
     allowed: NDArray[np.bool_]
@@ -98,8 +101,9 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
     options: list[TrainingOption] = []
     nearest: dict[Method, Found] = {}
     candidates = 0
+    hourly = {counts: market.cheapest(counts) for counts in dict(_shardings(scenario)).values()}
     for method in scenario.methods:
-        blocks = list(_blocks(scenario, architecture, workload, market, method))
+        blocks = list(_blocks(scenario, architecture, workload, market, method, hourly))
         candidates += sum(block.usd.size for block in blocks)
         found = {role: _best(blocks, role, needed, scenario) for role in ROLES}
         if found["cheapest"] is None:
@@ -136,10 +140,14 @@ def _check_batch(scenario: Scenario) -> None:
 
 
 def _blocks(
-    scenario: Scenario, architecture: Architecture, workload: Workload, market: Market, method: Method
+    scenario: Scenario,
+    architecture: Architecture,
+    workload: Workload,
+    market: Market,
+    method: Method,
+    hourly: Mapping[tuple[int, ...], tuple[Array, NDArray[np.int64]]],
 ) -> Iterator[Block]:
     recomputes: Sequence[Recompute] = (scenario.recompute,) if scenario.recompute else ("none", "full")
-    hourly = {counts: market.cheapest(counts) for _, counts in _shardings(scenario)}
     for has_bf16 in (True, False):
         indices = [
             index
@@ -150,8 +158,6 @@ def _blocks(
             continue
         for sharding, counts in _shardings(scenario):
             every_usd, every_offer = hourly[counts]
-            usd_per_hour = every_usd[indices]
-            machines = np.ceil(np.array(counts, dtype=float) / market.machine_gpus[every_offer[indices]])
             for recompute in recomputes:
                 yield _block(
                     scenario,
@@ -164,8 +170,8 @@ def _blocks(
                     sharding,
                     counts,
                     recompute,
-                    usd_per_hour,
-                    machines,
+                    every_usd[indices],
+                    every_offer[indices],
                 )
 
 
@@ -195,7 +201,7 @@ def _block(
     counts: tuple[int, ...],
     recompute: Recompute,
     usd_per_hour: Array,
-    machines: Array,
+    offer_index: NDArray[np.int64],
 ) -> Block:
     values = scenario.assumptions
     records = tuple(market.records[index] for index in indices)
@@ -225,6 +231,7 @@ def _block(
     shape = (len(records), len(gpus), len(micro))
     held = memory(run=run, constants=values)
     rate = speed(run=run.with_(seq_len=workload.mean_seq_len), constants=values).tokens_per_s_per_gpu
+    machines = np.ceil(gpus / market.machine_gpus[offer_index])
     x = _run_values(scenario, workload, run, rate, machines[:, :, None])
     hours = np.asarray(run_hours(x, rows=values["rows"], epochs=values["epochs"]))
     whole_batch = run.micro_batch * run.gpus <= values["global_batch"]
@@ -233,6 +240,8 @@ def _block(
         records=records,
         counts=gpus,
         micro_batches=micro,
+        usd_per_hour=usd_per_hour,
+        offer_index=offer_index,
         hours=np.broadcast_to(hours, shape),
         usd=np.broadcast_to(hours * usd_per_hour[:, :, None], shape),
         allowed=np.broadcast_to(whole_batch & np.isfinite(usd_per_hour)[:, :, None], shape),
@@ -317,16 +326,15 @@ def _option(
     """Everything about one candidate, worked out again as a single run."""
     values = scenario.assumptions
     run = run_of(found)
-    record = found.block.records[found.index[0]]
-    count = int(found.block.counts[found.index[1]])
-    usd, chosen = market.cheapest([count])
-    position = market.records.index(record)
-    offer = market.offers[chosen[position, 0]]
-    price = float(market.usd_per_gpu_hour[chosen[position, 0]])
+    block, (card, place, _) = found.block, found.index
+    record = block.records[card]
+    count = int(block.counts[place])
+    offer = market.offers[block.offer_index[card, place]]
+    price = float(market.usd_per_gpu_hour[block.offer_index[card, place]])
     held = memory(run=run, constants=values)
     moving = run.with_(seq_len=workload.mean_seq_len)
     going = speed(run=moving, constants=values)
-    hourly = float(usd[position, 0])
+    hourly = float(block.usd_per_hour[card, place])
     machines = -(-count // offer.max_gpus)
     x = _run_values(scenario, workload, run, float(going.tokens_per_s_per_gpu), float(machines))
     factors = float(going.low_factor), float(going.high_factor)
