@@ -194,7 +194,7 @@ def self_hosted(
         label=label or f"{option.method}, self-hosted",
         kind="self-hosted",
         style="tuned",
-        tuning_lines=costs.tuned_lines,
+        common_lines=costs.tuned_lines,
         other_lines=costs.served_lines,
         parameters=(
             own("train_tokens_per_s_per_gpu", option.tokens_per_s_per_gpu, "token/s/GPU"),
@@ -233,7 +233,8 @@ def api(reference: str, style: str, *, input_price: float, output_price: float) 
         label=f"{reference}, {style}",
         kind="api",
         style=style,
-        other_lines=partial(costs.api_lines, style=style),
+        common_lines=costs.prompting_lines,
+        other_lines=partial(costs.calling_lines, style=style),
         parameters=(
             own("input_price", input_price, unit),
             own("cached_input_price", input_price / 10, unit),

@@ -12,7 +12,7 @@ from estimator.money import costs
 from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import base_lines, month_column, totals, with_series
 from estimator.money.series import SERIES
-from tests.test_money import arm, self_hosted
+from tests.test_money import arm, prompting, self_hosted
 
 PLAN = {
     # 2,400 requests a day x 730 / 24 days = 73,000 a month, for three months.
@@ -203,8 +203,8 @@ SELF_HOSTED = TUNED | {
 @pytest.mark.parametrize(
     ("written", "prices", "expected", "total"),
     [
-        (partial(costs.api_lines, style="zero-shot"), API, ZERO_SHOT, 3775.99),
-        (partial(costs.api_lines, style="few-shot"), API, FEW_SHOT, 3867.24),
+        (partial(prompting, style="zero-shot"), API, ZERO_SHOT, 3775.99),
+        (partial(prompting, style="few-shot"), API, FEW_SHOT, 3867.24),
         (costs.hosted_lines, HOSTED, HOSTED_TUNING, 11529.449),
         (self_hosted, RENTED, SELF_HOSTED, 46292.499),
     ],

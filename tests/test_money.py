@@ -71,8 +71,12 @@ def self_hosted(x: lines.Parameters) -> list[lines.Line]:
     return [*costs.tuned_lines(x), *costs.served_lines(x)]
 
 
+def prompting(x: lines.Parameters, *, style: str) -> list[lines.Line]:
+    return [*costs.prompting_lines(x), *costs.calling_lines(x, style=style)]
+
+
 def few_shot(x: lines.Parameters) -> list[lines.Line]:
-    return costs.api_lines(x, style="few-shot")
+    return prompting(x, style="few-shot")
 
 
 def test_a_few_shot_api_costs_to_the_cent_what_a_hand_computes() -> None:
@@ -97,7 +101,7 @@ def test_a_short_prompt_is_not_cached() -> None:
     values = {**shipped().setting(FIXED), "month": 1.0, "requests_in_month": 1e6, "api_price_factor": 1.0}
     values |= {"log_months_kept": 1.0}
     values |= {"api_moves_in_month": 0.0, **PRICES}
-    by_name = {line.name: line for line in costs.api_lines(values, style="zero-shot")}
+    by_name = {line.name: line for line in costs.calling_lines(values, style="zero-shot")}
     assert by_name["input tokens read from the prompt cache"].quantity == 0.0
     assert by_name["input tokens"].quantity == pytest.approx(1000.0)
 

@@ -10,7 +10,7 @@ from estimator import Scenario, plan
 from estimator.assumptions import shipped
 from estimator.errors import InputError, NothingFitsError
 from estimator.models import resolve_model
-from estimator.money import costs, lines
+from estimator.money import lines
 from estimator.money.breakeven import Volumes
 from estimator.money.comparison import payback_month
 from estimator.money.derived import with_judge, with_quality_floor, with_spot_prices, with_teacher
@@ -20,7 +20,7 @@ from estimator.scenario import workload
 from estimator.search.market import billed_gpus, market
 from estimator.search.training import search
 from pricing import api_model, newest_price_day
-from tests.test_money import FIXED, PRICES, arm, few_shot
+from tests.test_money import FIXED, PRICES, arm, few_shot, prompting
 
 DAY = date(2026, 11, 9)
 
@@ -177,7 +177,7 @@ def test_a_break_even_with_a_closed_form_is_found() -> None:
 @pytest.mark.parametrize("style", ["zero-shot", "few-shot", "retrieval", "split"])
 def test_an_api_costs_a_straight_line_in_volume(style: str) -> None:
     volumes = Volumes(rows=shipped().rows, seed=0)
-    spec = arm(lambda x: costs.api_lines(x, style=style), PRICES)
+    spec = arm(lambda x: prompting(x, style=style), PRICES)
     line, curve = volumes.line(spec), volumes.curve([spec])
     assert line.usd == pytest.approx(curve.usd, rel=1e-9)
     assert line.drawn_usd == pytest.approx(curve.drawn_usd, rel=1e-9)

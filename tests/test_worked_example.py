@@ -11,10 +11,9 @@ from functools import partial
 import pytest
 
 from estimator.assumptions import shipped
-from estimator.money import costs
 from estimator.money.breakeven import Volumes
 from estimator.numbers import HOURS_PER_MONTH
-from tests.test_money import arm, self_hosted
+from tests.test_money import arm, prompting, self_hosted
 
 SHARED = {
     "input_tokens": 1900.0,
@@ -85,7 +84,7 @@ def test_a_break_even_of_the_worked_example_is_met(
     volumes = Volumes(rows=shipped().setting(SHARED | values).rows, seed=0)
     got = volumes.break_even(
         tuned=volumes.curve([arm(self_hosted, RENTED | replica)]),
-        rival=volumes.curve([arm(partial(costs.api_lines, style="zero-shot"), tokens)]),
+        rival=volumes.curve([arm(partial(prompting, style="zero-shot"), tokens)]),
     ).lowest_per_day
     million_a_month = None if got is None else got * HOURS_PER_MONTH / 24 / 1e6
     assert million_a_month == (expected if expected is None else pytest.approx(expected, rel=0.055))

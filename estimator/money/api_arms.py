@@ -9,7 +9,7 @@ from functools import partial
 from estimator.assumptions import Assumption
 from estimator.money import costs
 from estimator.money.arms import RETRIEVAL, own, status_of
-from estimator.money.ownership import ArmSpec
+from estimator.money.ownership import ArmSpec, LinesOf
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import Number
 from estimator.scenario import Scenario
@@ -86,9 +86,9 @@ def api_arms(
     """One arm per prompting style."""
     notes: tuple[str, ...] = ()
     parameters: tuple[Assumption, ...] = ()
-    retired = False
+    common: LinesOf = costs.prompting_lines
     if model.available_until is not None and model.available_until < horizon_end:
-        retired = True
+        common = partial(costs.prompting_lines, retired=True)
         notes += (
             f"{model.reference} stops answering after {model.available_until.isoformat()}, inside the horizon:"
             " a move to another model is certain, and counted.",
@@ -108,7 +108,7 @@ def api_arms(
             ),
         )
     return tuple(
-        _arm(model, scenario.assumptions, style=style, retired=retired, parameters=parameters, notes=notes)
+        _arm(model, scenario.assumptions, style=style, common_lines=common, parameters=parameters, notes=notes)
         for style in styles
     )
 
@@ -118,7 +118,7 @@ def _arm(
     values: Mapping[str, float],
     *,
     style: str,
-    retired: bool,
+    common_lines: LinesOf,
     parameters: tuple[Assumption, ...],
     notes: tuple[str, ...],
 ) -> ArmSpec:
@@ -130,7 +130,8 @@ def _arm(
         label=f"{model.reference}, {STYLE_LABELS.get(style, style)}",
         kind="api",
         style=style,
-        other_lines=partial(costs.api_lines, style=style, retired=retired),
+        common_lines=common_lines,
+        other_lines=partial(costs.calling_lines, style=style),
         parameters=(*_token_prices(model, tokens), *parameters),
         notes=notes,
     )

@@ -65,7 +65,7 @@ def self_hosted_arm(
         label=f"{METHOD_LABELS[training.method]}, self-hosted",
         kind="self-hosted",
         style="tuned",
-        tuning_lines=partial(costs.tuned_lines, retraining=retraining),
+        common_lines=partial(costs.tuned_lines, retraining=retraining),
         other_lines=costs.served_lines,
         parameters=(
             *_training_parameters(training, workload),

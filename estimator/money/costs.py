@@ -30,18 +30,16 @@ def forced_move(x: Parameters) -> Value:
     return less(x["month"] - 1, x["retired_after_months"]) - less(x["month"], x["retired_after_months"])
 
 
-def api_lines(x: Parameters, *, style: str, retired: bool = False) -> list[Line]:
-    """Prompting an API model: zero-shot, few-shot, with retrieval, or split into several smaller calls.
+def prompting_lines(x: Parameters, *, retired: bool = False) -> list[Line]:
+    """What prompting an API model costs in any style: prompt work, moves to newer models, watching.
 
-    A split request carries its instructions in every call, and its input and output in parts. A model that is
-    ``retired`` inside the horizon forces a move, at the price level of today, unless one was made before its end.
+    A model that is ``retired`` inside the horizon forces a move, at the price level of today, unless one was made
+    before its end.
     """
     moves = x["api_moves_in_month"]
     if retired:
         moves = moves + forced_move(x) * less(api_moves_so_far(x), 1)
-    static = x["input_tokens"] * x["static_input_fraction"]
-    dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
-    lines = [
+    return [
         once("people", "prompt work", "hour", x["prompt_engineering_hours"], x["engineer_usd_per_hour"]),
         release_evaluation(x, timing="once", group="evaluation"),
         monthly(
@@ -60,6 +58,16 @@ def api_lines(x: Parameters, *, style: str, retired: bool = False) -> list[Line]
         ),
         *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
     ]
+
+
+def calling_lines(x: Parameters, *, style: str) -> list[Line]:
+    """Calls of an API model: zero-shot, few-shot, with retrieval, or split into several smaller ones.
+
+    A split request carries its instructions in every call, and its input and output in parts.
+    """
+    static = x["input_tokens"] * x["static_input_fraction"]
+    dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
+    lines: list[Line] = []
     if style == "few-shot":
         static = static + x["few_shot_tokens"]
     calls: Value = 1

@@ -23,8 +23,9 @@ class ArmSpec:
     """One way to do the task, before its costs are worked out.
 
     Attributes:
-        tuning_lines: writes the lines that hang on the parameters of training alone; arms that have it in common
-            share what it costs in a draw. None for an arm without.
+        common_lines: writes the lines that several arms have in common (tuning however it is served, prompting in
+            any style): they hang on no parameter in which these arms differ, and are summed once. None for an
+            arm without.
         other_lines: writes every other line.
         parameters: the arm's own parameters (prices, speeds), beside the shared registry.
     """
@@ -38,11 +39,11 @@ class ArmSpec:
     training: TrainingOption | None = None
     serving: ServingOption | None = None
     notes: tuple[str, ...] = ()
-    tuning_lines: LinesOf | None = None
+    common_lines: LinesOf | None = None
 
     def lines(self, x: Parameters) -> list[Line]:
         """The arm's cost lines."""
-        return [*(self.tuning_lines(x) if self.tuning_lines else ()), *self.other_lines(x)]
+        return [*(self.common_lines(x) if self.common_lines else ()), *self.other_lines(x)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +83,16 @@ def totals(
         spec: the arm.
         shared: registry values with the monthly series (``with_series``), scalars or (1, draws) arrays.
         own: the arm's own parameters, alike.
-        known: tuning that another arm has worked out from the same values; that of this one is added.
+        known: common lines that another arm has worked out from the same values; those of this one are added.
     """
     x = {**shared, **own}
     found = _sums(spec.other_lines(x), shared)
-    if spec.tuning_lines:
+    if spec.common_lines:
         known = {} if known is None else known
-        if spec.tuning_lines not in known:
-            known[spec.tuning_lines] = _sums(spec.tuning_lines(x), shared)
-        tuning = known[spec.tuning_lines]
-        found = Totals(usd=found.usd + tuning.usd, npv_usd=found.npv_usd + tuning.npv_usd)
+        if spec.common_lines not in known:
+            known[spec.common_lines] = _sums(spec.common_lines(x), shared)
+        common = known[spec.common_lines]
+        found = Totals(usd=found.usd + common.usd, npv_usd=found.npv_usd + common.npv_usd)
     factor = 1 + x["contingency_fraction"]
     return Totals(usd=np.ravel(factor * found.usd), npv_usd=np.ravel(factor * found.npv_usd))
 
