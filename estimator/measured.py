@@ -21,6 +21,7 @@ from estimator.models import resolve_model
 from estimator.numbers import GIB
 from estimator.parameters import check_targets
 from estimator.run import Run, choice, lora_roles
+from estimator.stack_defaults import stack_defaults
 
 DATA = Path(__file__).parent / "data"
 
@@ -34,11 +35,6 @@ OTHER_MEMORY = {"reserved_gib": "reserved", "device_gib": "nvidia-smi"}
 
 CPU = "cpu"
 """What stands for the card in a row that was run without one."""
-
-_ADAPT_ALL = ("hf-fused", "axolotl", "megatron", "nemo-automodel", "xtuner")
-_KEEP_ALL = ("litgpt", "internevo", "llm-foundry", "fms-fsdp", "optimum-habana")
-_SELECTIVE = ("torchtitan", "megatron", "nemo-automodel")
-_LOSS = {"hf-fused": "fused", "axolotl": "fused", "litgpt": "chunked", "torchtune": "chunked"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,32 +77,6 @@ class RowProblem:
     id: str
     line: int
     reason: str
-
-
-def stack_defaults(*, stack: str, method: str, gpus: float) -> dict[str, str]:
-    """What a row that does not say otherwise is taken to have used.
-
-    Recompute: none in litgpt, InternEvo, LLM Foundry, FMS-FSDP and Optimum Habana, selective in torchtitan,
-    Megatron and NeMo AutoModel, full elsewhere. Autocast: only in axolotl, whose recipes set it. Adapters: rank
-    8 on q and v (PEFT, litgpt, torchtune), rank 16 on all modules (Megatron: q, k
-    and v) where the stack's recipes do so. Several
-    accelerators: full fine-tuning fully sharded, adapters data parallel. Loss: the stack's own.
-    """
-    everything = stack in _ADAPT_ALL
-    several = "fsdp" if method == "full" else "ddp"
-    return {
-        "recompute": "none" if stack in _KEEP_ALL else "selective" if stack in _SELECTIVE else "full",
-        "autocast": "yes" if stack == "axolotl" else "no",
-        "quantization": "nf4" if method == "qlora" else "",
-        "weights_dtype": "bf16",
-        "compute_dtype": "bf16",
-        "optimizer": "adamw",
-        "lora_rank": "16" if everything else "8",
-        "lora_targets": "q k v" if stack == "megatron" else "all" if everything else "q v",
-        "sharding": several if gpus > 1.0 else "none",
-        "attention": "flash",
-        "loss": _LOSS.get(stack, "full"),
-    }
 
 
 def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[RowProblem]]:

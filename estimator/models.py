@@ -105,14 +105,14 @@ def resolve_model(text: str) -> ResolvedModel:
         return _from_file(name, path)
     key = name.casefold()
     for how, index, wanted in (
-        ("by its hub id", _by_id(), key),
-        ("by an alias", _by_alias(), key),
-        ("", _by_short_name(), key),
-        ("by its name without the organisation", _by_name(), key.rpartition("/")[2]),
-        ("by its name; tuned variants share the shape of their base", _by_base(), _base(key)),
-        ("", _by_short_base(), _base(key)),
+        ("by its hub id", _by_id, key),
+        ("by an alias", _by_alias, key),
+        ("", _by_short_name, key),
+        ("by its name without the organisation", _by_name, key.rpartition("/")[2]),
+        ("by its name; tuned variants share the shape of their base", _by_base, _base(key)),
+        ("", _by_short_base, _base(key)),
     ):
-        ids = index.get(wanted, ())
+        ids = index().get(wanted, ())
         if len(ids) > 1:
             raise InputError(f"model {name!r} is ambiguous: {', '.join(ids)}. Type one of these in full.")
         if ids:

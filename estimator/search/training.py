@@ -13,7 +13,6 @@ from estimator.accelerators import AcceleratorRecord, stack_accelerators
 from estimator.architecture import Architecture
 from estimator.errors import NothingFitsError
 from estimator.flop import micro_batch_matmul_flop
-from estimator.measured import stack_defaults
 from estimator.memory import fits_word, memory
 from estimator.money.tuning_costs import run_hours, run_parts_s
 from estimator.numbers import SECONDS_PER_HOUR, Array, Number
@@ -24,6 +23,7 @@ from estimator.run import DTYPE_BYTES, Method, Recompute, Run, Sharding
 from estimator.scenario import Scenario, Workload
 from estimator.search.market import Market, billed_gpus
 from estimator.speed import speed
+from estimator.stack_defaults import stack_defaults
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 MICRO_BATCHES = (1, 2, 4, 8, 16, 32)
