@@ -56,9 +56,10 @@ class Assumptions(Mapping[str, float]):
 
     def __init__(self, rows: Mapping[str, Assumption]) -> None:
         self._rows = dict(rows)
+        self._base = {name: row.base for name, row in rows.items()}
 
     def __getitem__(self, name: str) -> float:
-        return self._rows[name].base
+        return self._base[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
@@ -77,6 +78,11 @@ class Assumptions(Mapping[str, float]):
                 "assumption", name, self._rows, hint="`ftcost assumptions` lists them with their ranges."
             )
         return self._rows[name]
+
+    @property
+    def base(self) -> dict[str, float]:
+        """The base values in a new dict."""
+        return dict(self._base)
 
     @property
     def rows(self) -> tuple[Assumption, ...]:

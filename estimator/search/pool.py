@@ -84,7 +84,7 @@ class Pool:
         latency_s_per_token: float | None,
         ttft_s: float | None,
     ) -> None:
-        self.market, self.values = market, values
+        self.market, self.values = market, dict(values)
         self.input_tokens_cv = values["input_tokens_cv"] * values["input_tokens"] / input_tokens
         self.degrees = ONE_SOCKET if processors else DEGREES
         self.shape = (len(market.records), self.degrees.shape[1])

@@ -148,12 +148,9 @@ def _blocks(
     hourly: Mapping[tuple[int, ...], tuple[Array, NDArray[np.int64]]],
 ) -> Iterator[Block]:
     recomputes: Sequence[Recompute] = (scenario.recompute,) if scenario.recompute else ("none", "full")
+    with_bf16 = [float(record.accelerator.bf16_flop_per_s) > 0 for record in market.records]
     for has_bf16 in (True, False):
-        indices = [
-            index
-            for index, record in enumerate(market.records)
-            if bool(np.all(record.accelerator.bf16_flop_per_s > 0)) == has_bf16
-        ]
+        indices = [index for index, bf16 in enumerate(with_bf16) if bf16 == has_bf16]
         if not indices:
             continue
         for sharding, counts in _shardings(scenario):
@@ -398,7 +395,7 @@ def _run_values(
     """What the formula of a run's hours reads, for one run or a block of them."""
     interrupted = {"train_spot_machines": machines} if scenario.purchase == "spot" else {}
     return {
-        **scenario.assumptions,
+        **scenario.assumptions.base,
         **interrupted,
         "train_tokens_per_s_per_gpu": tokens_per_s_per_gpu,
         "speed_ratio": 1.0,
