@@ -181,11 +181,12 @@ def _shape(text: str, where: str) -> dict[str, Any]:
             raise InputError(f"{where}: shape names {key} twice; keep one.")
         target[name] = _value(key, value, where)
     for part, found in parts.items():
+        if not found:
+            continue
         missing = [key for key in _PART_KEYS if key.startswith(f"{part}.") and key.partition(".")[2] not in found]
-        if found and missing:
+        if missing:
             raise InputError(f"{where}: shape misses {', '.join(missing)}.")
-        if found:
-            plain[part] = _PARTS[part](**found)
+        plain[part] = _PARTS[part](**found)
     return plain
 
 
