@@ -137,7 +137,13 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
     stack = choice("stack", cells.get("stack") or "hf", where="stack")
     method = choice("method", cells["method"], where="method")
     gpus = _number(cells, "gpus", 1.0)
-    defaults = stack_defaults(stack=stack, method=method, gpus=gpus)
+    defaults = stack_defaults(
+        stack=stack,
+        method=method,
+        gpus=gpus,
+        sharding=cells.get("sharding") or "",
+        autocast=cells.get("autocast") or "",
+    )
     assumed: list[str] = []
 
     def cell(column: str) -> str:

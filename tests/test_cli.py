@@ -175,6 +175,18 @@ def test_what_if_lists_only_what_fits_cheapest_first(
     assert costs == sorted(costs)
 
 
+@pytest.mark.parametrize(("gpus", "card"), [("1", "h100"), ("1", "rtx-4090"), ("4", "h100")])
+def test_asking_for_what_a_change_says_gives_its_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gpus: str, card: str
+) -> None:
+    words = ["estimate", "--model", "13b", "--method", "full", "--gpu", card, "--gpus", gpus, "--json"]
+    changes = json.loads(run(monkeypatch, capsys, *words, "--what-if")[0])["what_if"]
+    assert any("--method lora" in change["flags"] for change in changes)
+    for change in changes:
+        asked = json.loads(run(monkeypatch, capsys, *words, *change["flags"].split())[0])
+        assert asked["memory"]["allocated_bytes"] == pytest.approx(change["allocated_bytes"])
+
+
 def test_every_part_of_an_estimate_names_a_formula_that_can_be_explained() -> None:
     known = set(formulas())
     assert {*MEMORY_FORMULAS.values(), *TIME_FORMULAS.values()} <= known

@@ -37,6 +37,28 @@ def test_five_columns_are_enough_and_what_was_assumed_is_said(tmp_path):
     assert "lora_rank=8" in row.assumed
 
 
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [
+        ("hf,full,4,,,", "fp32"),
+        ("hf-fused,full,4,hsdp,,", "fp32"),
+        ("hf,full,1,fsdp,yes,", "fp32"),
+        ("hf,full,4,fsdp,no,", "bf16"),
+        ("hf,full,4,fsdp,,bf16", "bf16"),
+        ("hf,full,1,,,", "bf16"),
+        ("hf,full,4,ddp,,", "bf16"),
+        ("hf,lora,4,fsdp,,", "bf16"),
+        ("torchtune,full,4,fsdp,,", "bf16"),
+    ],
+)
+def test_the_transformers_trainer_keeps_fp32_weights_where_it_shards_full_fine_tuning(tmp_path, row, dtype):
+    header = f"stack,method,gpus,sharding,autocast,weights_dtype,{HEADER.replace('method,', '')}"
+    rows, problems = read_runs(csv_file(tmp_path, header, f"{row},mistralai/Mistral-7B-v0.1,h100,1,1024"))
+    assert problems == []
+    assert rows[0].run.weights_dtype == dtype
+    assert ("weights_dtype=fp32" in rows[0].assumed) == (dtype == "fp32")
+
+
 def test_a_bad_row_is_a_problem_with_line_and_reason_and_stops_nothing(tmp_path):
     path = csv_file(
         tmp_path,

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from estimator.measured import stack_defaults
 from estimator.memory import Memory, fits_word, memory
 from estimator.run import Run
 from estimator.speed import speed
@@ -42,6 +43,7 @@ def what_if(*, run: Run, constants: Mapping[str, float]) -> tuple[Change, ...]:
 
     Looked at: a fused loss, full recompute, a smaller micro-batch at the same global batch, 8-bit moments,
     QLoRA in place of LoRA, LoRA in place of full training, twice the cards under FSDP, offloaded parameters.
+    Where a change would move the stack's default sharding or dtype of the weights, the flags say what is meant.
     """
     before = _gpu_seconds_per_token(run, constants)
     steps = list(_steps(run))
@@ -52,6 +54,12 @@ def what_if(*, run: Run, constants: Mapping[str, float]) -> tuple[Change, ...]:
             for flag, change in chosen:
                 changed = changed.with_(**change)
                 flags.append(flag)
+            was, now = _usual(run), _usual(changed)
+            if run.sharding == was["sharding"] and changed.sharding == run.sharding != now["sharding"]:
+                flags.append(f"--sharding {run.sharding}")
+            if run.weights_dtype == was["weights_dtype"] != now["weights_dtype"]:
+                changed = changed.with_(weights_dtype=now["weights_dtype"])
+                flags.append(f"--weights-dtype {now['weights_dtype']}")
             held = memory(run=changed, constants=constants)
             if float(held.fits_probability) >= FITS_AT_LEAST and _distinct(chosen):
                 cost = _gpu_seconds_per_token(changed, constants) / before
@@ -90,6 +98,11 @@ def _distinct(chosen: tuple[tuple[str, dict[str, object]], ...]) -> bool:
     """No two changes of one setting."""
     names = [name for _, change in chosen for name in change]
     return len(names) == len(set(names))
+
+
+def _usual(run: Run) -> dict[str, str]:
+    """What the stack does by default in such a run."""
+    return stack_defaults(stack=run.stack, method=run.method, gpus=float(run.gpus), sharding=run.sharding)
 
 
 def _gpu_seconds_per_token(run: Run, constants: Mapping[str, float]) -> float:
