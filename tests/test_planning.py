@@ -116,6 +116,15 @@ def test_the_search_is_vectorised_over_what_single_runs_give(answer: Plan) -> No
         assert alone.options[0].usd.base <= option.usd.base * (1 + 1e-9)
 
 
+def test_sharded_full_fine_tuning_is_planned_with_fp32_weights() -> None:
+    options = found_by(methods=("full",), gpu_count=8, sharding="fsdp").options
+    assert options
+    for option in options:
+        parts = option.memory_parts_bytes
+        per_parameter = (parts["weights"] + parts["moments"]) * 8 / option.trainable_parameters
+        assert per_parameter == pytest.approx(4 + 8)
+
+
 def test_totals_are_sums_of_lines_and_ranges_are_ordered(answer: Plan) -> None:
     assert len(answer.arms) >= 12
     for one in answer.arms:

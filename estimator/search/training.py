@@ -204,14 +204,15 @@ def _block(
     records = tuple(market.records[index] for index in indices)
     micro = np.array([scenario.micro_batch] if scenario.micro_batch else MICRO_BATCHES, dtype=float)
     gpus = np.array(counts, dtype=float)
+    usual = stack_defaults(stack=scenario.stack, method=method, gpus=float(counts[0]), sharding=sharding)
     run = Run(
         architecture=architecture,
         accelerator=stack_accelerators(records),
         method=method,
         quantization=scenario.quantization if method == "qlora" else "",
-        weights_dtype="bf16" if has_bf16 else "fp16",
+        weights_dtype="fp32" if usual["weights_dtype"] == "fp32" else "bf16" if has_bf16 else "fp16",
         compute_dtype="bf16" if has_bf16 else "fp16",
-        autocast=stack_defaults(stack=scenario.stack, method=method, gpus=1.0)["autocast"] == "yes",
+        autocast=usual["autocast"] == "yes",
         optimizer=scenario.optimizer,
         lora_rank=values["lora_rank"],
         lora_targets=scenario.lora_targets if method != "full" else (),
