@@ -8,10 +8,10 @@ from itertools import combinations
 
 import numpy as np
 
-from estimator.measured import stack_defaults
 from estimator.memory import Memory, fits_word, memory
 from estimator.run import Run
 from estimator.speed import speed
+from estimator.stack_defaults import stack_defaults
 
 FITS_AT_LEAST = 0.6
 """From "likely" on."""
