@@ -15,13 +15,12 @@ speed runs state. Those of the Qwen runs are a team that is never fitted: they o
 
 Held out, twice: all rows of one team at a time (a constant that only this team informs then stays at its
 start), and all rows of one model of one team at a time. The P10 and P90 of a constant are those of the second
-kind of refits. The spread of the predictions is, for each group of stacks, the 80th percentile of held-out
-errors, each divided by the share of the figure that is open to error. Errors of a model left out always count;
-those of a team left out where other teams' runs of the same group keep the constants informed. Where they do not,
-the run was one of a stack without runs, and its error belongs to the spread of those: the 80th percentile of all
-errors of teams left out, each team counted once. Held out, the interval too is made without the run's fold: a
-group that is left without runs gets the spread of stacks without runs. Whether a run fits does not depend on the
-gaps in which teams differ most: there the spread is the 80th percentile of the second kind of reserved errors.
+kind of refits. The spread of the predictions has to serve both a new model of a known team and a new team: for
+each group of stacks it is the 80th percentile of both kinds of held-out errors, those of a new team counted
+twice, each divided by the share of the figure that is not weights and optimizer state. Stacks without runs have
+the 80th percentile of all errors of new teams, each team counted once. Whether a run fits does
+not depend on the gaps in which teams differ most: there the spread is the 80th percentile of the second kind of
+reserved errors.
 """
 
 from __future__ import annotations
@@ -44,6 +43,7 @@ FILE = Path(__file__).parents[1] / "estimator" / "data" / "memory.toml"
 CAP = 0.4
 GRID = 17
 SWEEPS = 3
+NEW_TEAM_COUNTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ FREE = {
 SAME_TEAM = {"fmsa": "fms"}
 DEVICE_NOTES = ((r"nvidia mem reserved ([\d.]+) MiB", 2**20), (r"memory ([\d.]+)\s?G total", 10**9))
 CHECKED_ONLY = "qwen"
-OTHER = ("memory_error_scale_allocated_other", "memory_error_scale_reserved_other")
 
 
 POOL = tuple(
@@ -86,11 +85,6 @@ def team(row: MeasuredRow) -> str:
     """Who measured: the id without its number."""
     name = row.id.rsplit("-", 1)[0]
     return SAME_TEAM.get(name, name)
-
-
-def model(row: MeasuredRow) -> str:
-    """One model of one team."""
-    return f"{team(row)} {row.run.architecture.id}"
 
 
 def device_rows() -> tuple[list[MeasuredRow], list[MeasuredRow]]:
@@ -222,51 +216,27 @@ def shares(rows: list[MeasuredRow], constants: Mapping[str, float]) -> np.ndarra
     return np.array(found, dtype=float)
 
 
-def scale(sizes: np.ndarray, masses: np.ndarray) -> float:
-    """Logistic scale whose 80 % interval holds 80 % of these errors by mass."""
-    order = np.argsort(sizes)
-    reached = np.cumsum(masses[order])
-    return float(sizes[order][np.searchsorted(reached, 0.8 * reached[-1])] / math.log(9.0))
+def scales(names: np.ndarray, weights: np.ndarray, *errors: np.ndarray) -> dict[str, float]:
+    """Logistic scale of each group: its 80 % interval holds 80 % of these errors by weight (each over its share).
 
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Held-out errors of rows, each over the share that is open to error, and what the spread is grouped by."""
-
-    names: np.ndarray
-    teams: np.ndarray
-    models: np.ndarray
-    weights: np.ndarray
-    new_model: np.ndarray
-    new_team: np.ndarray
-
-    def spread(self, keep: np.ndarray) -> dict[str, float]:
-        """The scale of every group with runs among the rows kept, and those of stacks without runs."""
-        found = {}
-        for name in sorted(set(self.names[keep])):
-            inside = keep & (self.names == name)
-            kinds = [self.new_model] + [self.new_team] * (len(set(self.teams[inside])) > 1)
-            sizes = np.concatenate([np.abs(kind[inside]) for kind in kinds])
-            found[str(name)] = scale(sizes, np.tile(self.weights[inside], len(kinds)))
-        for name in OTHER:
-            inside = keep & np.char.startswith(self.names, name.removesuffix("other"))
-            found[name] = scale(np.abs(self.new_team[inside]), self.weights[inside] ** 2)
-        return found
-
-    def inside(self, folds: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Which rows lie inside their 80 % interval, the spread made without their fold."""
-        found = np.empty(len(folds), dtype=bool)
-        for fold in set(folds):
-            out = folds == fold
-            found[out] = within(self.names[out], errors[out], self.spread(~out))
-        return found
-
-
-def within(names: np.ndarray, errors: np.ndarray, spread: Mapping[str, float]) -> np.ndarray:
-    """Which rows lie inside their 80 % interval."""
-    scales = [spread.get(name, spread[OTHER["_allocated_" not in name]]) for name in names]
-    found: np.ndarray = np.abs(errors) <= np.array(scales) * math.log(9.0)
+    Errors of the last kind given count NEW_TEAM_COUNTS times.
+    """
+    counts = [1.0] * (len(errors) - 1) + [NEW_TEAM_COUNTS]
+    found = {}
+    for name in sorted(set(names)):
+        inside = names == name
+        sizes = np.concatenate([np.abs(kind[inside]) for kind in errors])
+        masses = np.concatenate([count * weights[inside] for count in counts])
+        order = np.argsort(sizes)
+        reached = np.cumsum(masses[order])
+        found[str(name)] = float(sizes[order][np.searchsorted(reached, 0.8 * reached[-1])] / math.log(9.0))
     return found
+
+
+def coverage(names: np.ndarray, errors: np.ndarray, spread: Mapping[str, float]) -> float:
+    """Share of rows inside their 80 % interval."""
+    limits = np.array([spread[name] * math.log(9.0) for name in names])
+    return float(np.mean(np.abs(errors) <= limits))
 
 
 def write(values: Mapping[str, tuple[float, float, float]]) -> None:
@@ -295,22 +265,21 @@ def main() -> None:
     constants = search.fit(np.ones(len(rows), dtype=bool))
     inside = search._errors(range(len(rows)), constants)
     by_team, _ = search.held_out(team, constants)
-    by_model, fits = search.held_out(model, constants)
+    by_model, fits = search.held_out(lambda row: f"{team(row)} {row.run.architecture.id}", constants)
     names = np.array([spread_name(run=row.run, kind=row.memory_kind) for row in rows])
     share = shares(rows, constants)
-    held = HeldOut(
-        names=names,
-        teams=np.array([team(row) for row in rows]),
-        models=np.array([model(row) for row in rows]),
-        weights=search.weights,
-        new_model=by_model / share,
-        new_team=by_team / share,
-    )
-    spread = held.spread(np.ones(len(rows), dtype=bool))
-    need = {}
-    for stack in ("hf", "axolotl"):
-        group = names == f"memory_error_scale_reserved_{stack}"
-        need[f"memory_need_error_scale_{stack}"] = scale(np.abs(by_model[group]), search.weights[group])
+    new_model, new_team = by_model / share, by_team / share
+    spread = scales(names, search.weights, new_model, new_team)
+    for kind in ("allocated", "reserved"):
+        group = f"memory_error_scale_{kind}_other"
+        alike = np.char.startswith(names, group.removesuffix("other"))
+        spread |= scales(np.where(alike, group, ""), search.weights**2, new_team)
+    spread.pop("", None)
+    plain = scales(names, search.weights, by_model)
+    need = {
+        "memory_need_error_scale_hf": plain["memory_error_scale_reserved_hf"],
+        "memory_need_error_scale_axolotl": plain["memory_error_scale_reserved_axolotl"],
+    }
     table("in sample", rows[:listed], inside[:listed])
     table("one model of one team held out", rows[:listed], by_model[:listed])
     table("one team held out", rows[:listed], by_team[:listed])
@@ -320,20 +289,23 @@ def main() -> None:
     unseen_names = np.array([spread_name(run=row.run, kind=row.memory_kind) for row in unseen])
     for method in ("lora", "qlora", "full"):
         print(line(f"device, never fitted, {method}", unseen_errors[[r.run.method == method for r in unseen]]))
-    unseen_inside = within(unseen_names, unseen_errors / shares(unseen, constants), spread)
-    print(f"80 % interval holds {np.mean(unseen_inside):.1%} of the rows never fitted")
-    print("\n80 % interval, made without the rows left out:")
-    teams = held.teams
-    for title, holds, groups in (
-        ("nothing left out", within(names, inside / share, spread), names),
-        ("one model held out", held.inside(held.models, held.new_model), names),
-        ("one team held out", held.inside(teams, held.new_team), teams),
-        ("one team held out, the interval as shipped", within(names, held.new_team, spread), teams),
-    ):
-        print(f"{title}: holds {np.mean(holds[:listed]):.1%}; device {np.mean(holds[listed:]):.1%}")
-        for group in sorted(set(groups[:listed])):
-            of_it = groups[:listed] == group
-            print(f"    {group} n {np.sum(of_it)}: {np.mean(holds[:listed][of_it]):.0%}")
+    held = coverage(unseen_names, unseen_errors / shares(unseen, constants), spread)
+    print(f"80 % interval holds {held:.1%} of the rows never fitted")
+    rows, names, weights = rows[:listed], names[:listed], search.weights[:listed]
+    share = share[:listed]
+    inside, new_model, new_team = inside[:listed], new_model[:listed], new_team[:listed]
+    half = np.arange(len(rows)) % 2 == 0
+    print(
+        f"\n80 % interval: holds {coverage(names, inside / share, spread):.1%} (in sample),"
+        f" {coverage(names, new_model, spread):.1%} (one model held out),"
+        f" {coverage(names, new_team, spread):.1%} (one team held out)"
+    )
+    for title, inner in (("even", half), ("odd", ~half)):
+        other = scales(names[~inner], weights[~inner], new_model[~inner], new_team[~inner])
+        print(
+            f"spread from the other half: holds {coverage(names[inner], new_model[inner], other):.1%} and"
+            f" {coverage(names[inner], new_team[inner], other):.1%} of {title} rows"
+        )
     values = {
         name: (constants[name], *map(float, np.quantile([fit[name] for fit in fits], [0.1, 0.9]))) for name in FREE
     } | {name: (value, 0.7 * value, 1.4 * value) for name, value in (spread | need).items()}

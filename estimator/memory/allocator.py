@@ -112,9 +112,8 @@ def error_share(*, static_bytes: Number, total_bytes: Number, constants: Mapping
     """Share of a figure that is open to error: what is not weights, gradients and optimizer state.
 
     share = max(1 - static / total, least share). The static part follows from counted parameters, the rest from
-    kernels, life times and gaps. Source: derived; of runs of models left out of the fit, a spread that grows with
-    the share holds 82 % where the share is below 0.4 and 85 % where it is above 0.7; one that does not, fitted
-    by the same rule, 92 % and 81 % (benchmarks/fit_memory.py).
+    kernels, life times and gaps. Source: derived; fitted by the same rule, a spread that grows with the share
+    holds 76 % of the runs of teams left out of the fit, one that does not 72 % (benchmarks/fit_memory.py).
 
     >>> float(error_share(static_bytes=30.0, total_bytes=40.0, constants={"memory_error_least_share": 0.15}))
     0.25
