@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from estimator.errors import NothingFitsError
+from estimator.errors import InputError, NothingFitsError
 from estimator.models import ResolvedModel, models
 from estimator.numbers import GIB
 from estimator.parameters import total_parameters
@@ -33,6 +35,27 @@ def check_licence(scenario: Scenario, model: ResolvedModel) -> None:
         f"nothing fits: the licence of {record.id} ({record.license}) does not allow commercial use."
         f" Of about its size and allowed: {', '.join(one.id for one in alike)}."
     )
+
+
+def within_positions(scenario: Scenario, model: ResolvedModel) -> Scenario:
+    """The scenario with training sequences that the model's positions hold: the default length gives way.
+
+    Raises:
+        InputError: a length that the user has set, and that exceeds them.
+    """
+    row, most = scenario.assumptions.row("seq_len"), model.architecture.max_position
+    if not most or row.base <= most:
+        return scenario
+    if row.status == "user":
+        raise InputError(
+            f"--seq-len {row.base:,.0f} exceeds the {most:,} positions of {model.architecture.id}. Shorten it, or name"
+            " the config.json of a variant with a longer context."
+        )
+    held = float(most)
+    shorter = replace(
+        row, low=held, base=held, high=held, status="computed", source=f"positions of {model.architecture.id}"
+    )
+    return replace(scenario, assumptions=scenario.assumptions.replacing(shorter))
 
 
 def check_positions(scenario: Scenario, model: ResolvedModel) -> None:

@@ -9,7 +9,14 @@ from datetime import timedelta
 
 from estimator.advice import Facts, advice
 from estimator.errors import NothingFitsError
-from estimator.limits import check_licence, check_positions, methods_ruled_out, not_considered, nothing_fits
+from estimator.limits import (
+    check_licence,
+    check_positions,
+    methods_ruled_out,
+    not_considered,
+    nothing_fits,
+    within_positions,
+)
 from estimator.models import ResolvedModel, resolve_model
 from estimator.money.api_arms import SPLIT, STYLES, api_arms, baselines, call_input_tokens
 from estimator.money.arms import (
@@ -76,6 +83,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         scenario = replace(scenario, assumptions=with_spot_prices(scenario.assumptions))
     model = resolve_model(scenario.model)
     check_licence(scenario, model)
+    scenario = within_positions(scenario, model)
     work = workload(scenario=scenario)
     sellers = market(scenario=scenario)
     found = search(scenario=scenario, architecture=model.architecture, workload=work, market=sellers)

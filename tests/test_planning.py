@@ -241,6 +241,15 @@ def test_months_without_a_whole_number_are_refused() -> None:
         scenario(assumptions=shipped().setting({"horizon_months": 12.4}))
 
 
+def test_sequences_stay_within_the_model_s_positions() -> None:
+    short = plan(scenario(model="gpt2"))
+    row = short.scenario.assumptions.row("seq_len")
+    assert (row.base, row.status) == (1024.0, "computed")
+    assert short.workload.mean_seq_len == 1024.0
+    with pytest.raises(InputError, match="exceeds the 1,024 positions"):
+        plan(scenario(model="gpt2", assumptions=shipped().setting({"seq_len": 4096.0})))
+
+
 def test_rows_longer_than_a_sequence_are_cut_and_said_so() -> None:
     cut = plan(scenario(assumptions=shipped().setting({"tokens_per_row": 5000.0})))
     assert cut.workload.tokens_per_row == 2048
