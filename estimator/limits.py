@@ -48,8 +48,8 @@ def within_positions(scenario: Scenario, model: ResolvedModel) -> Scenario:
         return scenario
     if row.status == "user":
         raise InputError(
-            f"--seq-len {row.base:,.0f} exceeds the {most:,} positions of {model.architecture.id}. Shorten it, or name"
-            " the config.json of a variant with a longer context."
+            f"--seq-len {row.base:,.0f} exceeds the {most:,} positions of {model.architecture.id}. Shorten it, or"
+            " name the config.json of a variant with a longer context."
         )
     held = float(most)
     shorter = replace(
