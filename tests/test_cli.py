@@ -199,3 +199,39 @@ def test_a_reader_that_has_read_enough_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0"
     assert done.stderr == ""
+
+
+def test_an_empty_path_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out, err, code = run(monkeypatch, capsys, "plan", "--model", "7b", "--out", "")
+    assert (out, code) == ("", 2)
+    assert "the path is empty" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_day_after_every_price_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, err, code = run(monkeypatch, capsys, "plan", "--model", "7b", "--as-of", "2030-01-01")
+    assert code == 3
+    assert "seen more than 180 days before" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--no-api", "--teacher", "openai/gpt-6-luna"),
+        ("--on-prem", "--spot"),
+        ("--classes", "3", "--task", "generation"),
+        ("--gpu-price", "h100"),
+        ("--gpu-price", "h100=-1"),
+    ],
+)
+def test_flags_that_cannot_go_together_or_mean_nothing_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    out, err, code = run(monkeypatch, capsys, "plan", "--model", "7b", *words)
+    assert (out, code) == ("", 1)
+    assert words[0] in err

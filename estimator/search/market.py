@@ -229,6 +229,13 @@ def _nothing_offered(scenario: Scenario, every: Sequence[Offer]) -> str:
     elsewhere = sorted(
         {offer.provider for offer in every if offer.gpu in wanted_gpus and price_of(offer, scenario.purchase)}
     )
+    fresh = [offer for offer in every if age_days(offer, scenario.as_of) <= OLD_AFTER_DAYS]
+    if not fresh and not scenario.providers:
+        newest = max((offer.seen for offer in every), default=None)
+        return (
+            f"every GPU price known on {scenario.as_of} was seen more than {OLD_AFTER_DAYS} days before, the last"
+            f" on {newest}. Name another --as-of, or a --provider whose old prices count."
+        )
     hint = f" Offered {scenario.purchase} by: {', '.join(elsewhere)}." if elsewhere else ""
     return (
         f"nobody in the price table offers {' with '.join(asked) or 'anything'} {scenario.purchase}.{hint}"

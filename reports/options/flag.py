@@ -30,6 +30,19 @@ class Flag(click.Option):
         self.example = example
 
 
+class Place(click.Path):
+    """The path of a file or folder to write; an empty one is refused, for it would mean the present folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("the path is empty. Write . for the present folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def number(*names: str, assumption: str, panel: str = WORK, help: str) -> Flag:
     """A flag that sets an assumption."""
     return Flag(*names, type=float, panel=panel, help=help, assumption=assumption)

@@ -16,6 +16,7 @@ from reports.options.flag import (
     TRAIN,
     WORK,
     Flag,
+    Place,
     as_json,
     as_of,
     model,
@@ -194,7 +195,7 @@ def plan_flags() -> Sequence[click.Parameter]:
         as_json(),
         Flag(
             "--out",
-            type=click.Path(path_type=Path),
+            type=Place(),
             panel=OUTPUT,
             help="Folder for report.html, budget.pdf, budget.xlsx, charts, plan.json and plan.csv.",
         ),
@@ -223,7 +224,7 @@ def breakeven_flags() -> Sequence[click.Parameter]:
         Flag("--vary", panel=WORK, required=True, help=f"{text} E.g. requests-per-day=1e3:1e7."),
         *_asked_flags(),
         as_json(),
-        Flag("--out", type=click.Path(path_type=Path), panel=OUTPUT, help=folder),
+        Flag("--out", type=Place(), panel=OUTPUT, help=folder),
     )
 
 
@@ -234,7 +235,7 @@ def sweep_flags() -> Sequence[click.Parameter]:
     return (
         Flag("--vary", panel=WORK, required=True, multiple=True, help=text),
         *_asked_flags(),
-        Flag("--out", type=click.Path(path_type=Path), panel=OUTPUT, help=file),
+        Flag("--out", type=Place(), panel=OUTPUT, help=file),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reports.options.flag import OUTPUT, TRAIN, WORK, Flag, as_json, model, profile, settings
+from reports.options.flag import OUTPUT, TRAIN, WORK, Flag, Place, as_json, model, profile, settings
 
 
 def estimate_flags() -> Sequence[click.Parameter]:
@@ -50,7 +50,7 @@ def estimate_flags() -> Sequence[click.Parameter]:
         Flag("--stack", panel=TRAIN, help="Training software. [hf]"),
         Flag("--loss", panel=TRAIN, help="full, chunked or fused. [the stack's default]"),
         Flag("--what-if", is_flag=True, panel=OUTPUT, help="List the changes that would make it fit."),
-        Flag("--plot", type=click.Path(path_type=Path), panel=OUTPUT, help="Roofline picture, a PNG file."),
+        Flag("--plot", type=Place(), panel=OUTPUT, help="Roofline picture, a PNG file."),
         Flag("--dpi", type=int, panel=OUTPUT, help="Pixels per inch of the picture. [150]"),
         settings(),
         profile(),
@@ -95,7 +95,7 @@ def measure_flags() -> Sequence[click.Parameter]:
         profile(),
         Flag(
             "--out",
-            type=click.Path(path_type=Path),
+            type=Place(),
             required=True,
             panel=OUTPUT,
             help="CSV file of the rows; the ceilings go to NAME-ceilings.csv beside it.",
