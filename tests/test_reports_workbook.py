@@ -191,7 +191,7 @@ def test_stamp_stands_on_the_first_sheet(values: Any, plan: Plan) -> None:
     assert values.properties.created.date() == plan.scenario.as_of
 
 
-def with_inputs(content: bytes, changes: Mapping[str, float], path: Path) -> Path:
+def with_inputs(content: bytes, changes: Mapping[str, Any], path: Path) -> Path:
     """The workbook with named cells changed and every cached value gone."""
     workbook = openpyxl.load_workbook(io.BytesIO(content))
     for name, value in changes.items():
@@ -286,6 +286,56 @@ SETTINGS: dict[str, dict[str, float]] = {
     "interval": {"retrain_every_months": 3.0},
     "people": {"engineer_usd_per_hour": 80.0, "label_usd_per_row": 0.5},
 }
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "longer": {"horizon_months": 36.0},
+    "negative": {"contingency_fraction": -0.5},
+    "two": {"rows": -3.0, "contingency_fraction": 99.0},
+    "words": {"requests_per_day": "many"},
+    "empty": {"requests_per_day": None},
+    "error": {"requests_per_day": "=1/0"},
+}
+
+
+@needs_engine
+def test_an_input_outside_its_limits_fails_the_checks(content: bytes, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    paths = [with_inputs(content, change, source / f"{case}.xlsx") for case, change in REFUSED.items()]
+    for case, book in zip(REFUSED, recalculated(paths, out), strict=True):
+        assert book["Checks"]["E5"].value is False, case
+        assert book["Summary"]["C6"].value is False, case
+        if case != "error":
+            assert book["Checks"]["E6"].value == len(REFUSED[case]), case
+            assert book["Summary"]["D6"].value.startswith(f"{len(REFUSED[case])} inputs outside"), case
+
+
+def test_every_input_refuses_what_its_assumption_does_not_allow(formulas: Any, plan: Plan) -> None:
+    sheet = formulas["Assumptions"]
+    rules = {str(rule.sqref): rule for rule in sheet.data_validations.dataValidation}
+    coloured = {
+        cell.coordinate
+        for row in sheet.iter_rows(min_row=5)
+        for cell in row
+        if cell.fill.fill_type == "solid" and cell.fill.fgColor.rgb == "FFFFF2CC"
+    }
+    assert set(rules) == coloured
+    for row in plan.scenario.assumptions.rows:
+        if row.name not in formulas.defined_names:
+            continue
+        _, place = next(iter(formulas.defined_names[row.name].destinations))
+        rule = rules[place.replace("$", "")]
+        assert not rule.allowBlank
+        assert rule.error == rule.prompt
+        assert float(rule.formula1) == row.minimum
+        if row.name == "horizon_months":
+            assert (rule.type, float(rule.formula2)) == ("whole", row.base)
+            assert rule.error.startswith(f"A whole number from 1 to {row.base:g} (month).")
+        else:
+            assert rule.type == "decimal"
+            assert float(rule.formula2 or "inf") == row.maximum
 
 
 @needs_engine

@@ -7,12 +7,21 @@ from typing import Any
 from estimator.result import GROUPS, Arm
 from reports.style import GROUP_COLOURS, KIND_LABELS
 from reports.workbook.book import Book, letter
-from reports.workbook.monthly import BASE_COLUMN, FIRST_MONTH_COLUMN, VALUE_COLUMN, moves_with_requests
+from reports.workbook.monthly import (
+    BASE_COLUMN,
+    FIRST_MONTH_COLUMN,
+    LEAST_COLUMN,
+    MOST_COLUMN,
+    VALUE_COLUMN,
+    moves_with_requests,
+)
 
 TOTAL = letter(FIRST_MONTH_COLUMN - 1)
 BUILD_COLUMN = letter(FIRST_MONTH_COLUMN)
 SUMMARY_HEAD_ROW = 8
 REQUESTS = "requests_in_month"
+HOLD, OUTSIDE = "E5", "E6"
+"""Where the sheet Checks says whether all checks hold, and how many inputs are outside their limits."""
 
 
 def write_summary(book: Book) -> None:
@@ -61,11 +70,21 @@ def write_summary(book: Book) -> None:
         for column, value in ((8, arm.total_usd.p10), (9, arm.total_usd.p50), (10, arm.total_usd.p90)):
             book.number(sheet, row, column, value, "pasted")
         book.number(sheet, row, 11, arm.probability_cheapest, "share")
+    book.text(sheet, 5, 0, "every input is within its limits, and all checks hold", "bold")
+    book.formula(sheet, 5, 2, f"=Checks!{HOLD}", True, "check")
+    told = " inputs outside the limits that stand beside them on the sheet Assumptions"
+    book.formula(sheet, 5, 3, f'=Checks!{OUTSIDE}&"{told}"', f"0{told}", "note")
+    _alert_if_false(book, sheet, 5, 2)
     cheapest = min(range(len(arms)), key=lambda index: totals[index])
     book.text(sheet, 6, 0, "cheapest at the values now on the sheet Assumptions", "bold")
     formula = f"=INDEX(A{first}:A{last},MATCH(MIN(C{first}:C{last}),C{first}:C{last},0))"
     book.formula(sheet, 6, 2, formula, arms[cheapest].label, "bold")
     _groups(book, sheet, last + 1)
+
+
+def _alert_if_false(book: Book, sheet: Any, row: int, column: int) -> None:
+    rule = {"type": "cell", "criteria": "==", "value": "FALSE", "format": book.formats["outside"]}
+    sheet.conditional_format(row, column, row, column, rule)
 
 
 def _heading(book: Book, sheet: Any) -> None:
@@ -213,11 +232,20 @@ def write_checks(book: Book, inputs: tuple[int, int]) -> None:
     book.text(sheet, 3, 0, "inputs changed")
     book.formula(sheet, 3, 4, changed, 0.0, "whole")
     book.text(sheet, 4, 0, "all checks hold", "bold")
+    at, least, most = (
+        f"Assumptions!{letter(column)}{first}:{letter(column)}{last}"
+        for column in (VALUE_COLUMN, LEAST_COLUMN, MOST_COLUMN)
+    )
+    outside = f"=SUMPRODUCT(ISNUMBER({least})*((1-ISNUMBER({at}))+({at}<{least})+({at}>{most})>0))"
+    book.text(sheet, 5, 0, "inputs outside their limits")
+    book.formula(sheet, 5, 4, outside, 0.0, "whole")
     book.heads(sheet, 6, ("way", "check", "workbook", "other side", "holds"))
     row = 7
     for arm in plan.arms:
         row = _checks_of(book, sheet, row, arm)
-    book.formula(sheet, 4, 4, f"=AND(E8:E{row})", True, "check")
+    hold = f"=IFERROR(AND({OUTSIDE}=0,E8:E{row}),FALSE)"
+    book.formula(sheet, 4, 4, hold, True, "check")
+    _alert_if_false(book, sheet, 4, 4)
 
 
 def _checks_of(book: Book, sheet: Any, row: int, arm: Arm) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from estimator.result import Plan
 from reports.layout import Paper
-from reports.style import INK, SOFT
+from reports.style import ALERT, INK, PAPER, SOFT
 from reports.workbook.names import Names
 
 PAPER_CODES: dict[Paper, int] = {"a4": 9, "letter": 1}
@@ -39,6 +39,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "pasted_whole": {"num_format": "#,##0", "font_color": SOFT},
     "pasted": {"num_format": "#,##0.00", "font_color": SOFT},
     "check": {"bold": True},
+    "outside": {"bold": True, "font_color": PAPER, "bg_color": ALERT},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from estimator.assumptions import Assumption
 from estimator.money.ownership import month_column, with_series
 from estimator.result import Arm, LineResult
+from reports.style import quantity
 from reports.workbook.book import Book, letter
 from reports.workbook.names import CONSTANTS, MONTH, defined_name, identifiers, series_formulas
 
@@ -19,12 +21,15 @@ ASSUMPTION_HEADS = (
     "low (P10)",
     "base",
     "high (P90)",
+    "least allowed",
+    "most allowed",
     "unit",
     "status",
     "source",
     "checked",
 )
 VALUE_COLUMN, BASE_COLUMN = 2, 4
+LEAST_COLUMN, MOST_COLUMN = 6, 7
 FIRST_MONTH_COLUMN = 7
 MONTHLY_HEADS = ("way", "group", "line", "unit", "when", "moves with requests", "total USD")
 WHEN = {"once": "before month 1", "retrain": "each retrain", "monthly": "every month"}
@@ -61,7 +66,7 @@ def write_assumptions(book: Book) -> tuple[int, int]:
         "Assumptions",
         "Assumptions",
         "Change a coloured cell and every total that depends on it moves. Grey values follow another cell.",
-        (52, 44, 14, 12, 12, 12, 20, 12, 100, 12),
+        (52, 44, 14, 12, 12, 12, 12, 12, 20, 12, 100, 12),
     )
     sheet.freeze_panes(4, 2)
     book.heads(sheet, 3, ASSUMPTION_HEADS)
@@ -81,6 +86,7 @@ def write_assumptions(book: Book) -> tuple[int, int]:
             _assumption(book, sheet, row, item, book.names.own(arm.id, item.name), follows=source)
             row += 1
     last = row - 1
+    _redden(book, sheet, first, last)
     row = _section(book, sheet, row, "Conversions")
     for name, (value, label) in CONSTANTS.items():
         book.text(sheet, row, 0, label)
@@ -113,13 +119,62 @@ def _assumption(book: Book, sheet: Any, row: int, item: Assumption, name: str, *
         book.formula(sheet, row, VALUE_COLUMN, f"={follows}", item.base, "linked")
     else:
         book.number(sheet, row, VALUE_COLUMN, item.base, "input" if name else "linked")
+        if name:
+            _limits(book, sheet, row, item)
     for column, value in ((3, item.low), (BASE_COLUMN, item.base), (5, item.high)):
         book.number(sheet, row, column, value)
-    book.text(sheet, row, 6, item.unit, "unit")
-    for column, text in ((7, item.status), (8, item.source), (9, item.checked)):
+    book.text(sheet, row, 8, item.unit, "unit")
+    for column, text in ((9, item.status), (10, item.source), (11, item.checked)):
         book.text(sheet, row, column, text)
     if name:
         book.workbook.define_name(name, f"=Assumptions!${letter(VALUE_COLUMN)}${row + 1}")
+
+
+def _limits(book: Book, sheet: Any, row: int, item: Assumption) -> None:
+    """What the cell of an input takes: written beside it, and refused otherwise when it is typed."""
+    least, most = item.minimum, item.maximum
+    horizon = item.name == "horizon_months"
+    if horizon:
+        most = float(book.months)
+    book.number(sheet, row, LEAST_COLUMN, least)
+    if math.isfinite(most):
+        book.number(sheet, row, MOST_COLUMN, most)
+        limits: dict[str, Any] = {"criteria": "between", "minimum": least, "maximum": most}
+        span = f"from {quantity(least)} to {quantity(most)}"
+    else:
+        book.text(sheet, row, MOST_COLUMN, "none", "right")
+        limits = {"criteria": ">=", "value": least}
+        span = f"of at least {quantity(least)}"
+    allowed = f"A {'whole ' if horizon else ''}number {span} ({item.unit})."
+    if horizon:
+        allowed += " No more months are laid out here: for a longer horizon run ftcost plan --horizon-months."
+    sheet.data_validation(
+        row,
+        VALUE_COLUMN,
+        row,
+        VALUE_COLUMN,
+        {
+            "validate": "integer" if horizon else "decimal",
+            "ignore_blank": False,
+            **limits,
+            "input_message": allowed,
+            "error_title": "Outside its limits",
+            "error_message": allowed,
+        },
+    )
+
+
+def _redden(book: Book, sheet: Any, first: int, last: int) -> None:
+    """Marks an input that got past the validation, as one that is pasted does."""
+    at, least, most = (f"${letter(column)}{first + 1}" for column in (VALUE_COLUMN, LEAST_COLUMN, MOST_COLUMN))
+    outside = f"=AND(ISNUMBER({least}),OR(NOT(ISNUMBER({at})),{at}<{least},{at}>{most}))"
+    sheet.conditional_format(
+        first,
+        VALUE_COLUMN,
+        last,
+        VALUE_COLUMN,
+        {"type": "formula", "criteria": outside, "format": book.formats["outside"]},
+    )
 
 
 def write_monthly(book: Book) -> None:
@@ -128,7 +183,7 @@ def write_monthly(book: Book) -> None:
     sheet = book.sheet(
         "Monthly",
         "Cost by month, US dollars",
-        f"Laid out for {months} months: a longer horizon_months adds none here, a shorter one empties the last."
+        f"Laid out for {months} months, the most that horizon_months may be here; a shorter one empties the last."
         " Cards and replica types stay as the program chose them.",
         (40, 13, 44, 16, 15, 11, 14, *([12] * (months + 1)), 60, 60),
     )
