@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estimator.numbers import GIB
-from estimator.result import GROUPS, ArmKind, Plan
+from estimator.result import GROUPS, ArmKind, Plan, TrainingOption
 
 INK = "#1f2430"
 SOFT = "#5b6472"
@@ -128,6 +128,12 @@ def shortened(text: str, limit: int) -> str:
         return text
     head = (limit - 3) // 2
     return f"{text[:head]}...{text[len(text) - (limit - 3 - head) :]}"
+
+
+def cards(option: TrainingOption) -> str:
+    """The cards of a run, and how many are paid for where an instance has more."""
+    billed = f" of {option.gpus_billed} billed" if option.gpus_billed != option.gpus else ""
+    return f"{option.gpus} × {option.gpu_label}{billed}"
 
 
 def stamp(plan: Plan) -> str:

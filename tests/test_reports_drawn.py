@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 import pypdf
 import pytest
+from matplotlib.figure import Figure
 
 from estimator.assumptions import shipped
 from estimator.errors import InputError
@@ -27,6 +28,7 @@ from estimator.scenario import Scenario
 from reports import findings
 from reports.drawn import images, pdf
 from reports.drawn.axes import drawing
+from reports.drawn.sheet import Column, Sheet
 from reports.drawn.text import fitted, spread, width, wrapped
 from reports.drawn.theme import DARK
 from reports.layout import PAPER_IN, Layout, Paper, layout_of
@@ -303,6 +305,29 @@ def test_wrapped_text_stays_in_its_box_and_keeps_every_character(limit: float) -
     lines = wrapped(LONG, limit, 8.0)
     assert all(width(line, 8.0) <= limit for line in lines)
     assert "".join(lines).replace("\N{NO-BREAK SPACE}", "").replace(" ", "") == LONG.replace(" ", "")
+
+
+def test_lines_end_at_spaces_and_hyphens_and_never_inside_a_number() -> None:
+    assert wrapped("runpod-secure", width("runpod-sec", 7.0), 7.0) == ["runpod-", "secure"]
+    assert wrapped("$1.22k to $1.93k", width("$1.22k to $1.93", 7.0), 7.0) == ["$1.22k to", "$1.93k"]
+    assert wrapped("seen 2026-11-21", width("2026-11-21", 7.0), 7.0) == ["seen", "2026-11-21"]
+
+
+def test_a_column_is_as_wide_as_its_widest_word() -> None:
+    narrow = Column(head="cost", share=0.01, number=True)
+    wide = Column(head="what", share=1.0)
+    figure = Figure(figsize=(8.27, 11.69))
+    sheet = Sheet(figure=figure)
+    sheet.table([wide, narrow], [("cards", "$1.93k"), ("people", "$112,590")])
+    assert {"$1.93k", "$112,590"} <= {text.get_text() for text in figure.texts}
+
+
+def test_cards_paid_for_beyond_those_used_are_named(default_plan: Plan) -> None:
+    first, *others = default_plan.training_options
+    plan = replace(default_plan, training_options=(replace(first, gpus=2, gpus_billed=8), *others))
+    text = pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](plan))).pages[4].extract_text()
+    assert "of 8 billed" in " ".join(text.split())
+    assert " of 8 billed</td>" in REPORTS["report.html"](plan).decode()
 
 
 def test_text_in_few_lines_is_shortened_in_its_middle() -> None:

@@ -16,7 +16,7 @@ from reports.drawn.axes import drawing, kind_legend, legend_rows, without_ligatu
 from reports.drawn.sheet import FOOT, MARGIN, Column, Sheet
 from reports.drawn.text import fitted
 from reports.layout import PAPER_IN, Paper
-from reports.style import SOFT, dollars, duration, gib, quantity, shortened, stamp
+from reports.style import SOFT, cards, dollars, duration, gib, quantity, shortened, stamp
 
 TITLE_SIZE = 15.0
 TORNADO_ROWS = 10
@@ -233,11 +233,11 @@ def _run(sheet: Sheet, plan: Plan) -> None:
     columns = (
         Column(head="method", share=1.15),
         Column(head="chosen as", share=1.2),
-        Column(head="cards", share=2.2),
+        Column(head="cards", share=2.7),
         Column(head="split", share=0.7),
         Column(head="provider", share=1.5),
-        Column(head="USD per GPU-hour", share=1.4, number=True),
-        Column(head="memory needed", share=2.3, number=True),
+        Column(head="USD per GPU-hour", share=1.1, number=True),
+        Column(head="memory needed", share=2.1, number=True),
         Column(head="time", share=0.9, number=True),
         Column(head="cost", share=0.8, number=True),
         Column(head="P10 to P90", share=1.8, number=True),
@@ -246,18 +246,18 @@ def _run(sheet: Sheet, plan: Plan) -> None:
         (
             run_charts.METHODS[option.method],
             ", ".join(option.roles),
-            f"{option.gpus} × {option.gpu_label}",
+            cards(option),
             option.sharding,
             option.provider,
             dollars(option.usd_per_gpu_hour),
-            f"{gib(option.allocated_bytes)} of {gib(option.limit_bytes)}",
+            f"{gib(option.allocated_bytes).removesuffix(' GiB')} of {gib(option.limit_bytes)}",
             duration(option.hours.base),
             money(option.usd.base),
             f"{money(option.usd.p10)} to {money(option.usd.p90)}",
         )
         for option in options
     ]
-    sheet.table(columns, rows, size=7.0, lines=2)
+    sheet.table(columns, rows, size=7.0, lines=3)
     drawn = (
         [option for option in options if "cheapest" in option.roles] if len(options) > DRAWN_OPTIONS else options
     )
@@ -330,12 +330,12 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 6.8, colour=SOFT, lines=3)
     sheet.heading("Prices", before=2)
     prices = (
-        Column(head="what", share=2.8),
-        Column(head="provider", share=1.4),
-        Column(head="price", share=0.9, number=True),
-        Column(head="unit", share=1.5),
-        Column(head="seen", share=1.5),
-        Column(head="source", share=2.4),
+        Column(head="what", share=3.5),
+        Column(head="provider", share=1.2),
+        Column(head="price", share=0.7, number=True),
+        Column(head="unit", share=1.4),
+        Column(head="seen", share=1.3),
+        Column(head="source", share=2.9),
     )
     seen = [
         (
@@ -348,7 +348,7 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for item in plan.prices
     ]
-    sheet.table(prices, seen, size=6.8, keep=left_out)
+    sheet.table(prices, seen, size=6.8, lines=2, keep=left_out)
     sheet.heading("Accuracy against measured runs", before=2)
     sheet.points(findings.accuracy(), 7.5, lines=2)
     if plan.not_included:

@@ -14,6 +14,10 @@ from reports.style import ALERT, FAINT, INK, OTHER, PAPER, PART_COLOURS, SOFT, d
 
 SMALL_PART = 0.01
 ROWS_FROM = -0.62
+BAR = 0.5
+"""Height of a bar, in rows."""
+CAPTION_BELOW = 6.0
+"""From the foot of a bar down to the middle of its caption, in points."""
 METHODS = {"full": "Full", "lora": "LoRA", "qlora": "QLoRA"}
 
 
@@ -37,7 +41,7 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
             range(len(shown)),
             sizes,
             left=left,
-            height=0.5,
+            height=BAR,
             color=colour,
             label=_words(name),
         )
@@ -47,7 +51,7 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
         range(len(shown)),
         outside,
         left=left,
-        height=0.5,
+        height=BAR,
         color=PAPER,
         edgecolor=FAINT,
         hatch="////",
@@ -57,13 +61,19 @@ def memory(axes: Any, listed: Sequence[TrainingOption]) -> None:
     for row, option in enumerate(shown):
         limit, device = option.limit_bytes / GIB, option.device_bytes / GIB
         over = device > limit
-        axes.plot([limit, limit], [row - 0.27, row + 0.36], color=ALERT if over else INK, linewidth=2.2)
+        axes.plot(
+            [limit, limit],
+            [row - BAR / 2, row + 0.36],
+            color=ALERT if over else INK,
+            linewidth=2.2,
+            solid_capstyle="butt",
+        )
         axes.plot([device], [row + 0.31], "v", color=INK, markersize=4.5)
         held = f"{gib(option.allocated_bytes)} needed, {gib(option.device_bytes)} held"
         axes.annotate(
             f"{held}, {gib(option.limit_bytes)} offered; fits: {option.fits}",
             xy=(0, row),
-            xytext=(2, -0.27 * _row_points(axes) - 4.5),
+            xytext=(2, -BAR / 2 * _row_points(axes) - CAPTION_BELOW),
             textcoords="offset points",
             va="center",
             fontsize=7,
@@ -87,7 +97,7 @@ def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
             range(len(shown)),
             shares,
             left=left,
-            height=0.5,
+            height=BAR,
             color=colour,
             label=_words(name),
         )
@@ -97,7 +107,7 @@ def step_time(axes: Any, listed: Sequence[TrainingOption]) -> None:
             f"{option.step_s:.3g} s a step, {count(option.tokens_per_s_per_gpu)} tokens/s/GPU, MFU"
             f" {percent(option.mfu)}; whole run {duration(option.hours.base)}, {money(option.usd.base)}",
             xy=(0, row),
-            xytext=(2, -0.27 * _row_points(axes) - 4.5),
+            xytext=(2, -BAR / 2 * _row_points(axes) - CAPTION_BELOW),
             textcoords="offset points",
             va="center",
             fontsize=7,

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.drawn.text import wrapped
+from reports.drawn.text import widest_piece, wrapped
 from reports.style import FAINT, INK, SOFT, WASH
 
 MARGIN = 46.0
 FOOT = 50.0
 LEADING = 1.38
+CELL_PAD = 7.0
+"""Width that a cell keeps free."""
+WIDEST_WORD = 0.2
+"""Share of a table's width beyond which a column is not widened for a single word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,35 @@ class Column:
     head: str
     share: float
     number: bool = False
+
+
+def column_widths(shares: Sequence[float], needed: Sequence[float], whole: float) -> list[float]:
+    """Widths in proportion to the shares, of which those below what they need take from those above it.
+
+    >>> column_widths([1.0, 1.0, 8.0], [20.0, 10.0, 20.0], 100.0)
+    [20.0, 10.0, 70.0]
+    """
+    widths = [whole * share / sum(shares) for share in shares]
+    least = [min(need, max(width, WIDEST_WORD * whole)) for need, width in zip(needed, widths, strict=True)]
+    missing = sum(max(need - width, 0.0) for need, width in zip(least, widths, strict=True))
+    spare = sum(max(width - need, 0.0) for need, width in zip(least, widths, strict=True))
+    given = missing / spare if spare > missing else 1.0
+    gained = spare / missing if missing > spare else 1.0
+    return [
+        width - given * (width - need) if width > need else width + gained * (need - width)
+        for need, width in zip(least, widths, strict=True)
+    ]
+
+
+def _widest_words(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], size: float, bold_rows: Sequence[int]
+) -> list[float]:
+    """Width of a cell that holds the widest word of its column."""
+    found = [widest_piece(column.head, size, bold=True) for column in columns]
+    for index, row in enumerate(rows):
+        pieces = (widest_piece(cell, size, bold=index in bold_rows) for cell in row)
+        found = [max(pair) for pair in zip(found, pieces, strict=True)]
+    return [CELL_PAD + width for width in found]
 
 
 @dataclass(kw_only=True)
@@ -135,12 +168,15 @@ class Sheet:
         bold_rows: Sequence[int] = (),
         keep: float = 0.0,
     ) -> None:
-        """A table, as far as the page has room less ``keep`` points; the rows left out are counted."""
-        total = sum(column.share for column in columns)
-        widths = [self.inner * column.share / total for column in columns]
+        """A table, as far as the page has room less ``keep`` points; the rows left out are counted.
+
+        Columns are as wide as their shares, but a column whose widest word does not fit takes from the others.
+        """
+        shares = [column.share for column in columns]
+        widths = column_widths(shares, _widest_words(columns, rows, size, bold_rows), self.inner)
         step, pad = size * LEADING, 2.6
         heads = [
-            wrapped(column.head, column_width - 7, size, bold=True, lines=2)
+            wrapped(column.head, column_width - CELL_PAD, size, bold=True, lines=2)
             for column, column_width in zip(columns, widths, strict=True)
         ]
         self._table_row(heads, columns, widths, size, bold=True, colour=SOFT, foot=True)
@@ -149,7 +185,7 @@ class Sheet:
         for index, row in enumerate(rows):
             bold = index in bold_rows
             cells = [
-                wrapped(cell, column_width - 7, size, bold=bold, lines=lines)
+                wrapped(cell, column_width - CELL_PAD, size, bold=bold, lines=lines)
                 for cell, column_width in zip(row, widths, strict=True)
             ]
             needed = step * max(len(cell) for cell in cells) + pad

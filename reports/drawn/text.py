@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 ELLIPSIS = "..."
 """In Latin-1, as all that the program itself writes: a character beyond it embeds another font in a PDF."""
+
+HYPHEN = re.compile(r"(?<=\w)-(?=[A-Za-z])|(?<=[A-Za-z])-(?=\w)")
+"""A hyphen at which a word may be broken: not that of a date or of a negative number."""
 
 FILES = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
@@ -57,11 +61,11 @@ def _without_middle(text: str, kept: int) -> str:
 def wrapped(text: str, limit: float, size: float, *, bold: bool = False, lines: int = 0) -> list[str]:
     """The text in lines of at most ``limit`` points; with ``lines``, at most so many, the rest shortened.
 
-    A word wider than a line is broken, after a joint such as a hyphen or slash where it has one, so that a long
-    name or address never leaves its box.
+    Lines end at spaces, in a word wider than a line at its hyphens. Only a piece that is still wider is broken,
+    after a joint such as a slash where it has one, so that a long name or address never leaves its box.
     """
     found: list[str] = []
-    rest = " ".join(text.split()).replace(" %", "\N{NO-BREAK SPACE}%")
+    rest = _spaced(text)
     while rest:
         if lines and len(found) == lines - 1:
             return [*found, fitted(rest, limit, size, bold=bold)]
@@ -84,8 +88,21 @@ def _line_length(text: str, limit: float, size: float, bold: bool) -> int:
     space = text.rfind(" ", 0, kept)
     if space > 0:
         return space
-    joint = max(text.rfind(mark, 0, kept) for mark in "-/_,:;.")
+    hyphens = [found.end() for found in HYPHEN.finditer(text, 0, kept)]
+    if hyphens:
+        return hyphens[-1]
+    joint = max(text.rfind(mark, 0, kept) for mark in "/_,:;.")
     return max(joint + 1 if joint > kept // 2 else kept, 1)
+
+
+def widest_piece(text: str, size: float, *, bold: bool = False) -> float:
+    """Width of the widest piece that ``wrapped`` keeps whole where it can."""
+    pieces = (piece for word in _spaced(text).split(" ") for piece in HYPHEN.sub("- ", word).split(" "))
+    return max(width(piece, size, bold=bold) for piece in pieces)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split()).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:

@@ -9,7 +9,7 @@ from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, money, percent
 from reports import findings
 from reports.drawn import charts, images, run_charts
-from reports.style import KIND_LABELS, dollars, duration, gib, quantity
+from reports.style import KIND_LABELS, cards, dollars, duration, gib, quantity
 from reports.web.parts import Cell, Head, Row, chart, listed, paragraph, points, section, table
 
 WHEN = {"once": "once", "retrain": "each retrain", "monthly": "every month"}
@@ -155,7 +155,7 @@ def _option(option: TrainingOption) -> tuple[Cell | str, ...]:
     return (
         run_charts.METHODS[option.method],
         ", ".join(option.roles),
-        f"{option.gpus} × {option.gpu_label}",
+        cards(option),
         option.sharding,
         option.provider,
         Cell(text=dollars(option.usd_per_gpu_hour), value=option.usd_per_gpu_hour),
