@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estimator.numbers import GIB
-from estimator.result import GROUPS, ArmKind, Plan, TrainingOption
+from estimator.result import GROUPS, Arm, ArmKind, Plan, TrainingOption
 
 INK = "#1f2430"
 SOFT = "#5b6472"
@@ -128,6 +128,11 @@ def shortened(text: str, limit: int) -> str:
         return text
     head = (limit - 3) // 2
     return f"{text[:head]}...{text[len(text) - (limit - 3 - head) :]}"
+
+
+def arm_notes(arm: Arm) -> tuple[str, ...]:
+    """What is to be known of an arm; the notes of a hosted service are those of its price list."""
+    return (f"billed: {'; '.join(arm.notes)}",) if arm.kind == "hosted" and arm.notes else arm.notes
 
 
 def cards(option: TrainingOption) -> str:

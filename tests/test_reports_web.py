@@ -132,6 +132,13 @@ def test_page_states_the_answer_its_stamp_and_every_way(page: str, plan: Plan) -
         assert page.count(f"<summary>{escape(arm.label)}: $") == 1
 
 
+def test_notes_of_a_hosted_service_say_that_they_are_billing_rules(plan: Plan) -> None:
+    arms = tuple(replace(arm, notes=("tokens x epochs", "storage extra")) for arm in plan.arms)
+    page = report_html(replace(plan, arms=arms)).decode()
+    assert page.count("Hosted: billed: tokens x epochs; storage extra") == 1
+    assert page.count("billed: tokens") == 1
+
+
 def test_every_text_is_escaped(plan: Plan) -> None:
     arms = tuple(replace(arm, label=f"{index} {NASTY}", notes=(NASTY,)) for index, arm in enumerate(plan.arms))
     verdict = replace(plan.verdict, headline=NASTY, reasons=(NASTY,), flips=(NASTY,))
@@ -275,6 +282,13 @@ for (const place of ["0", "500", "1000"]) {
   found.placed.push(Number(field.value));
 }
 found.address = location.hash;
+const hint = document.getElementById("hint-rows");
+found.hints = [];
+for (const value of ["12", "-3", "", "1e99", "12"]) {
+  field.value = value;
+  field.dispatchEvent(new Event("input"));
+  found.hints.push(hint.hidden ? "" : hint.textContent);
+}
 field.value = "-3";
 field.dispatchEvent(new Event("input"));
 found.invalid = field.getAttribute("aria-invalid");
@@ -305,6 +319,9 @@ def test_tables_sort_and_sliders_move(page: str, plan: Plan, tmp_path: Path) -> 
     rows = plan.scenario.assumptions["rows"]
     assert found["placed"] == pytest.approx([rows / 20, rows, rows * 20])
     assert found["address"] == "#rows=200000"
+    row = plan.scenario.assumptions.row("rows")
+    told = f"Allowed: {row.minimum:,g} to {row.maximum:,.0f}. The plan's {rows:,.0f} is used."
+    assert found["hints"] == ["", told, told, told, ""]
     assert found["invalid"] == "true"
     assert found["reset"] == [rows, "500", "", True]
 

@@ -52,10 +52,21 @@ function costs(values) {
 
 // Inputs
 
+const shown = (value) => value.toLocaleString("en-US", { maximumSignificantDigits: 6 });
+
 const fields = new Map();
 for (const field of document.querySelectorAll("[data-input]")) {
   const name = field.dataset.input;
-  fields.set(name, { ...DATA.inputs[name], field, slider: byId("slide-" + name) });
+  const input = DATA.inputs[name];
+  const hint = document.createElement("small");
+  hint.id = "hint-" + name;
+  hint.hidden = true;
+  hint.textContent = "Allowed: " + (input.high === null
+    ? shown(input.low) + " or more"
+    : shown(input.low) + " to " + shown(input.high)) + ". The plan's " + shown(input.base) + " is used.";
+  field.setAttribute("aria-describedby", hint.id);
+  field.closest(".field").append(hint);
+  fields.set(name, { ...input, field, hint, slider: byId("slide-" + name) });
 }
 
 const STEPS = 1000;
@@ -84,6 +95,7 @@ function read(input) {
   const value = input.field.valueAsNumber;
   const usable = Number.isFinite(value) && value >= input.low && (input.high === null || value <= input.high);
   input.field.setAttribute("aria-invalid", String(!usable));
+  input.hint.hidden = usable;
   return usable ? value : null;
 }
 

@@ -16,7 +16,7 @@ from reports.drawn.axes import drawing, kind_legend, legend_rows, without_ligatu
 from reports.drawn.sheet import FOOT, MARGIN, Column, Sheet
 from reports.drawn.text import fitted
 from reports.layout import PAPER_IN, Paper
-from reports.style import SOFT, cards, dollars, duration, gib, quantity, shortened, stamp
+from reports.style import SOFT, arm_notes, cards, dollars, duration, gib, quantity, shortened, stamp
 
 TITLE_SIZE = 15.0
 TORNADO_ROWS = 10
@@ -174,7 +174,7 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
     ]
     chosen = [index for index, arm in enumerate(arms) if arm.id == plan.verdict.arm]
     sheet.table(columns, rows, size=7.0, lines=2, bold_rows=chosen)
-    notes = {note: arm.label for arm in reversed(arms) for note in arm.notes}
+    notes = {note: arm.label for arm in reversed(arms) for note in arm_notes(arm)}
     if notes and sheet.room > 40:
         sheet.points([f"{label}: {note}" for note, label in reversed(notes.items())], 7.5, lines=2)
 

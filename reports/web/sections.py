@@ -9,7 +9,7 @@ from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, money, percent
 from reports import findings
 from reports.drawn import charts, images, run_charts
-from reports.style import KIND_LABELS, cards, dollars, duration, gib, quantity
+from reports.style import KIND_LABELS, arm_notes, cards, dollars, duration, gib, quantity
 from reports.web.parts import Cell, Head, Row, chart, listed, paragraph, points, section, table
 
 WHEN = {"once": "once", "retrain": "each retrain", "monthly": "every month"}
@@ -71,7 +71,7 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
     """What is to be known of an arm, said once for all that it holds for."""
     found: dict[str, list[str]] = {}
     for arm in arms:
-        for note in arm.notes:
+        for note in arm_notes(arm):
             found.setdefault(note, []).append(arm.label)
     return [f"{'; '.join(dict.fromkeys(labels))}: {note}" for note, labels in found.items()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time
 
 from estimator.numbers import GIB
+from reports.style import arm_notes
 from reports.workbook.book import Book, letter
 
 LINE_POINTS = 15
@@ -158,7 +159,7 @@ def write_not_included(book: Book) -> None:
         ("Not included", [(text, "") for text in plan.not_included]),
         ("Ruled out", [(item.what, item.reason) for item in plan.ruled_out]),
         ("Defaults used", [(text, "") for text in plan.defaults_used]),
-        ("Notes", [(arm.label, note) for arm in plan.arms for note in arm.notes]),
+        ("Notes", [(arm.label, note) for arm in plan.arms for note in arm_notes(arm)]),
         ("Advice", [(item.text, f"{item.because} This changes if {item.changes}.") for item in plan.advice]),
     ):
         if not lines:
