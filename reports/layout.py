@@ -46,7 +46,7 @@ def layout_of(given: Mapping[str, Any]) -> Layout:
     Raises:
         InputError: a value that does not exist, or a flag without --out.
     """
-    asked = {name: given[name] for name in FLAGS if given[name] not in (None, False)}
+    asked = {name: given[name] for name in FLAGS if given[name] is not None and given[name] is not False}
     if asked and given["out"] is None:
         raise InputError(f"--{next(iter(asked))} shapes the files of --out. Name a folder: --out ftcost-report.")
     if "charts" in asked:
@@ -71,7 +71,7 @@ def dots_per_inch(dpi: int) -> int:
     """
     low, high = DPI_RANGE
     if not low <= dpi <= high:
-        raise InputError(f"--dpi {dpi} is outside {low} to {high}.")
+        raise InputError(f"--dpi {dpi} is outside {low} to {high} pixels per inch.")
     return dpi
 
 

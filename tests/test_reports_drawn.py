@@ -257,6 +257,7 @@ def test_layout_of_flags() -> None:
         ({"charts": "gif"}, "--charts"),
         ({"charts": ""}, "--charts"),
         ({"dpi": 1}, "outside 50 to 1200"),
+        ({"dpi": 0}, "--dpi 0 is outside 50 to 1200 pixels per inch"),
         ({"theme": "blue"}, "--theme"),
         ({"paper": "a5"}, "--paper"),
         ({"paper": "a4", "out": None}, "--paper shapes the files of --out"),
