@@ -65,6 +65,8 @@ ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--
         (("plan", "--model", "gpt2", "--lora-targets", "gate"), 1, "q k v o up down"),
         (("plan", "--model", "7b", "--input-tokens", "1e7"), 3, "positions of Qwen/Qwen2.5-7B"),
         (("explain", "gpu_price_facter"), 1, "gpu_price_factor"),
+        (("explain", "nope"), 1, "unknown formula or assumption 'nope'. Closest: "),
+        (("explain", "loaded cost"), 1, "Closest: engineer_usd_per_hour. `ftcost assumptions`"),
         (("gpus", "no such card"), 1, "ftcost gpus"),
         (("prices", "--kind", "gpus"), 1, "gpu"),
         (("validate", "--runs", "/no/such/runs.csv"), 1, "runs.csv"),

@@ -6,12 +6,15 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from estimator.assumptions import Assumption, shipped
-from estimator.errors import UnknownNameError
+from estimator.errors import UnknownNameError, close_matches
 from reports.screen import Screen
 
+NEAREST = 3
+"""Names that are told in place of one that nothing has."""
 FORMULA_PACKAGES = ("estimator.memory", "estimator.speed", "estimator.serving")
 FORMULA_MODULES = (
     "estimator.parameters",
@@ -59,12 +62,7 @@ def show_explanation(name: str, screen: Screen) -> None:
         return
     found = formulas()
     if name not in found:
-        raise UnknownNameError(
-            "name",
-            name,
-            [*found, *rows],
-            hint=f"`ftcost assumptions` lists assumptions; formulas are {', '.join(sorted(found)[:8])}, ...",
-        )
+        raise UnknownNameError("formula or assumption", name, [*found, *rows], hint=_hint(name, found, rows))
     function = found[name]
     screen.line(f"{name}{inspect.signature(function)}")
     screen.line()
@@ -75,6 +73,18 @@ def show_explanation(name: str, screen: Screen) -> None:
     for row in used:
         screen.line()
         _show_assumption(rows[row], screen)
+
+
+def _hint(name: str, found: Mapping[str, object], rows: Mapping[str, Assumption]) -> str:
+    """Where names are listed; before it, where no name is alike as a whole, what comes nearest to it."""
+    every = [*found, *rows]
+    listing = "`ftcost assumptions` lists the assumptions."
+    if close_matches(name, every):
+        return listing
+    folded = name.casefold()
+    labelled = [row.name for row in rows.values() if folded and folded in row.label.casefold()]
+    nearest = labelled[:NEAREST] or get_close_matches(folded, every, n=NEAREST, cutoff=0.0)
+    return f"Closest: {', '.join(nearest)}. {listing}"
 
 
 def _show_assumption(row: Assumption, screen: Screen) -> None:

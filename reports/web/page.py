@@ -69,15 +69,15 @@ def _colours() -> str:
 
 def _answer(plan: Plan) -> str:
     arm = plan.arm(plan.verdict.arm)
-    total = arm.total_usd
+    total, months = arm.total_usd, findings.months_text(findings.horizon(plan))
     return "\n".join(
         (
             f'<header>\n<p class="kicker">{escape(f"Budget · {plan.model.id}")}</p>',
             f"<h1>{escape(findings.answer(plan))}</h1>",
             paragraph(
-                f"{arm.label} costs {money(total.base)} over {findings.months_text(findings.horizon(plan))} at the base values,"
-                f" {money(arm.build_usd)} of it before the first month; 10th to 90th percentile"
-                f" {money(total.p10)} to {money(total.p90)}; {dollars(arm.usd_per_1000_requests)} for every 1,000 requests. It is the"
+                f"{arm.label} costs {money(total.base)} over {months} at the base values,"
+                f" {money(arm.build_usd)} of it before the first month; 10th to 90th percentile {money(total.p10)} to"
+                f" {money(total.p90)}; {dollars(arm.usd_per_1000_requests)} for every 1,000 requests. It is the"
                 f" cheapest way in {percent(arm.probability_cheapest)} of {plan.scenario.draws:,} draws of the"
                 " assumptions."
             ),
