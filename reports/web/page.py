@@ -76,10 +76,10 @@ def _answer(plan: Plan) -> str:
             f"<h1>{escape(findings.answer(plan))}</h1>",
             paragraph(
                 f"{arm.label} costs {money(total.base)} over {months} at the base values,"
-                f" {money(arm.build_usd)} of it before the first month; 10th to 90th percentile {money(total.p10)} to"
-                f" {money(total.p90)}; {dollars(arm.usd_per_1000_requests)} for every 1,000 requests. It is the"
-                f" cheapest way in {percent(arm.probability_cheapest)} of {plan.scenario.draws:,} draws of the"
-                " assumptions."
+                f" {money(arm.build_usd)} of it before the first month; 10th to 90th percentile"
+                f" {money(total.p10)} to {money(total.p90)}; {dollars(arm.usd_per_1000_requests)} for every 1,000"
+                f" requests. It is the cheapest way in {percent(arm.probability_cheapest)} of"
+                f" {plan.scenario.draws:,} draws of the assumptions."
             ),
             "</header>",
             '<section class="columns" id="answer">',
