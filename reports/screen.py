@@ -23,10 +23,14 @@ BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: words wrap and stand left, numbers never wrap and stand right."""
+    """A column of a table: words wrap and stand left, numbers never wrap and stand right.
+
+    ``whole`` keeps words of any length unbroken, so that names can be copied.
+    """
 
     title: str
     number: bool = False
+    whole: bool = False
 
 
 def words(*titles: str) -> list[Column]:
@@ -97,7 +101,10 @@ class Screen:
         widths = [
             max(len(part) for row in rows for part in row[place].split("\n")) for place in range(len(columns))
         ]
-        longest = [max(_longest_word(row[place]) for row in rows) for place in range(len(columns))]
+        longest = [
+            widths[place] if column.whole else max(_longest_word(row[place]) for row in rows)
+            for place, column in enumerate(columns)
+        ]
         over = sum(widths) + gap * (len(columns) - 1) - self.width
         while over > 0:
             room = [

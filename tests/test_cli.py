@@ -1,12 +1,14 @@
 """The command line as a user meets it: answers, refusals, exit codes, and what goes where."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from estimator.assumptions import shipped
 from estimator.memory.peak import PARTS
 from estimator.speed.bound import RESOURCE
 from reports.cli import main
@@ -131,6 +133,22 @@ def test_a_catalogue_prints_sourced_rows_as_json(
     rows = json.loads(run(monkeypatch, capsys, command, "--json")[0])
     assert len(rows) > 30
     assert all(row["source"] for row in rows)
+
+
+@pytest.mark.parametrize(("columns", "sourced"), [(80, False), (100, True)])
+def test_assumptions_keep_their_names_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int, sourced: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out, _, code = run(monkeypatch, capsys, "assumptions")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= columns
+    firsts = {line.split(" ")[0] for line in out.splitlines()}
+    assert {row.name for row in shipped().rows} <= firsts
+    assert re.search(r"^requests_per_day +10,000 ", out, re.MULTILINE)
+    assert "e+04" not in out
+    assert ("checked 2026" in out) is sourced
+    assert ("--json" in out) is not sourced
 
 
 def test_explain_shows_formula_and_the_assumptions_in_it(

@@ -8,15 +8,21 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from estimator.errors import UnknownNameError
 from estimator.numbers import GB, GIB
 from reports.screen import Column, Screen
+from reports.style import quantity
+
+if TYPE_CHECKING:
+    from estimator.assumptions import Assumption
 
 PRICE_KINDS = ("gpu", "api", "hosted")
 TERA = 1e12
 PIPE_WIDTH = 1000
+WIDE = 100
+"""Columns from which sources are shown too."""
 
 Row = Mapping[str, Any]
 Columns = Sequence[tuple[str, str, str]]
@@ -40,7 +46,10 @@ def _show(kind: str, rows: Iterable[Row], columns: Columns, *, text: str, as_jso
         return
     screen = _screen()
     screen.table(
-        [Column(title, number=justify == "right") for title, justify, _ in columns],
+        [
+            Column(title, number=justify == "right", whole=place == 0)
+            for place, (title, justify, _) in enumerate(columns)
+        ],
         [[_cell(row[key]) for _, _, key in columns] for row in kept],
     )
     screen.line(f"{len(kept)} of {len(every)}.")
@@ -55,7 +64,7 @@ def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, float):
-        return f"{value:,.4g}" if value >= 1 else f"{value:.3g}"
+        return quantity(value)
     return str(value)
 
 
@@ -196,13 +205,35 @@ def show_assumptions(text: str, *, as_json: bool) -> None:
     """The registry: base, P10 and P90, unit, status, source."""
     from estimator.assumptions import shipped
 
-    columns = (
-        ("name", "left", "name"),
-        ("base", "right", "base"),
-        ("P10", "right", "low"),
-        ("P90", "right", "high"),
-        ("unit", "left", "unit"),
-        ("status", "left", "status"),
-    )
-    rows = (asdict(row) for row in shipped().rows)
+    known = shipped().rows
+    screen = _screen()
+    columns: Columns
+    if screen.width >= PIPE_WIDTH:
+        rows: list[Row] = [asdict(row) for row in known]
+        columns = (
+            ("name", "left", "name"),
+            ("base", "right", "base"),
+            ("P10", "right", "low"),
+            ("P90", "right", "high"),
+            ("unit", "left", "unit"),
+            ("status", "left", "status"),
+            ("checked", "left", "checked"),
+            ("source", "left", "source"),
+        )
+    else:
+        wide = screen.width >= WIDE
+        rows = [{**asdict(row), "basis": _basis(row, wide=wide)} for row in known]
+        basis = "P10 to P90, unit; status" + ("; source; checked" if wide else "")
+        columns = (("name", "left", "name"), ("base", "right", "base"), (basis, "left", "basis"))
     _show("assumption", rows, columns, text=text, as_json=as_json, listing="ftcost assumptions")
+    if not as_json and screen.width < WIDE:
+        screen.line("Sources and the days they were checked: --json, `ftcost explain NAME`, or 100 columns.")
+
+
+def _basis(row: Assumption, *, wide: bool) -> str:
+    """What an assumption rests on, in the column beside its base value."""
+    spread = f"{quantity(row.low)} to {quantity(row.high)} " if row.low < row.high else ""
+    if not wide:
+        return f"{spread}{row.unit}; {row.status}"
+    source = row.source if row.source.startswith(row.status) else f"{row.status}; {row.source}"
+    return f"{spread}{row.unit}; {source}; checked {row.checked}"
