@@ -45,14 +45,13 @@ class Responses:
     Attributes:
         load_fraction: arrivals over what the full batch finishes.
         in_flight: sequences generating at once, mean.
-        waiting_p50_s, waiting_p95_s: before a slot of the batch is free.
+        waiting_p95_s: before a slot of the batch is free.
         ttft_mean_s, ttft_p50_s, ttft_p95_s: from arrival to the first token.
         time_per_output_token_s: between tokens of one sequence, mean.
     """
 
     load_fraction: Number
     in_flight: Number
-    waiting_p50_s: Number
     waiting_p95_s: Number
     ttft_mean_s: Number
     ttft_p50_s: Number
@@ -207,7 +206,6 @@ def _responses(met: Queueing, requests_per_s: Number, times: StepTimes) -> Respo
     return Responses(
         load_fraction=met.load_fraction,
         in_flight=met.in_flight,
-        waiting_p50_s=met.waiting_quantile_s(probability=MEDIAN),
         waiting_p95_s=met.waiting_quantile_s(probability=TAIL),
         ttft_mean_s=np.where(stable, burst + met.waiting_s, np.inf)[()],
         ttft_p50_s=ttft_s(MEDIAN),

@@ -18,9 +18,7 @@ class Queueing:
         waiting_fraction: arrivals that find every slot of the batch taken.
         busy_fraction: time in which at least one sequence generates.
         waiting_s: before a slot is free, mean over all requests.
-        waiting_square_s2: mean square of that wait.
         in_flight: sequences generating at once.
-        service_s: from a slot to the last token.
         time_per_output_token_s: between tokens of one sequence.
     """
 
@@ -28,9 +26,7 @@ class Queueing:
     waiting_fraction: Number
     busy_fraction: Number
     waiting_s: Number
-    waiting_square_s2: Number
     in_flight: Number
-    service_s: Number
     time_per_output_token_s: Number
 
     def waiting_quantile_s(self, *, probability: float) -> Number:
@@ -116,8 +112,6 @@ def queueing(
         waiting_fraction=shaped(waiting_fraction, 1.0),
         busy_fraction=shaped(1.0 - none / total, 1.0),
         waiting_s=shaped(waiting_fraction * leave_s),
-        waiting_square_s2=shaped(2.0 * waiting_fraction * leave_s**2),
         in_flight=shaped(in_flight, slots[..., 0]),
-        service_s=shaped(service_s),
         time_per_output_token_s=shaped(service_s / output_tokens),
     )
