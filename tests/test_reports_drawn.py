@@ -315,12 +315,12 @@ def test_lines_end_at_spaces_and_hyphens_and_never_inside_a_number() -> None:
 
 
 def test_a_column_is_as_wide_as_its_widest_word() -> None:
-    narrow = Column(head="cost", share=0.01, number=True)
+    narrow = Column(head="GPU-hours", share=0.01, number=True)
     wide = Column(head="what", share=1.0)
     figure = Figure(figsize=(8.27, 11.69))
     sheet = Sheet(figure=figure)
     sheet.table([wide, narrow], [("cards", "$1.93k"), ("people", "$112,590")])
-    assert {"$1.93k", "$112,590"} <= {text.get_text() for text in figure.texts}
+    assert {"GPU-hours", "$1.93k", "$112,590"} <= {text.get_text() for text in figure.texts}
 
 
 def test_cards_paid_for_beyond_those_used_are_named(default_plan: Plan) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reports.drawn.text import widest_piece, wrapped
+from reports.drawn.text import widest_piece, width, wrapped
 from reports.style import FAINT, INK, SOFT, WASH
 
 MARGIN = 46.0
@@ -49,11 +49,11 @@ def _widest_words(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], size: float, bold_rows: Sequence[int]
 ) -> list[float]:
     """Width of a cell that holds the widest word of its column."""
-    found = [widest_piece(column.head, size, bold=True) for column in columns]
+    found = [max(width(word, size, bold=True) for word in column.head.split()) for column in columns]
     for index, row in enumerate(rows):
         pieces = (widest_piece(cell, size, bold=index in bold_rows) for cell in row)
         found = [max(pair) for pair in zip(found, pieces, strict=True)]
-    return [CELL_PAD + width for width in found]
+    return [CELL_PAD + widest for widest in found]
 
 
 @dataclass(kw_only=True)
