@@ -35,7 +35,7 @@ def over_time(plan: Plan) -> str:
     others = sorted((arm for arm in plan.arms if arm.id != first.id), key=lambda arm: arm.total_usd.base)
     amount = f"{money(first.total_usd.base)} over {months_text(horizon(plan))}"
     if not others:
-        return f"{named(first)} costs {amount}, {money(first.build_usd)} of it before the first"
+        return f"{named(first)} costs {amount}, {money(first.build_usd)} of it before the first month"
     start = f"At the base values {named(first)} costs least: {amount}"
     return f"{start}; next is {named(others[0])} at {money(others[0].total_usd.base)}"
 
