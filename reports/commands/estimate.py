@@ -136,8 +136,8 @@ def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
     step = int(ranks * float(run.micro_batch))
     if float(run.global_batch) < step:
         raise InputError(
-            f"--global-batch {float(run.global_batch):.0f} is less than one micro-batch on each of {ranks}"
-            f" replicas: {ranks} x {float(run.micro_batch):.0f} = {step}. Give a multiple of {step}."
+            f"--global-batch {float(run.global_batch):.0f} is less than one micro-batch on each of {ranks} replicas:"
+            f" {ranks} x {float(run.micro_batch):.0f} = {step}. Give a multiple of {step}."
         )
     card = run.accelerator
     rates = {"fp8": card.fp8_flop_per_s, "mxfp8": card.fp8_flop_per_s, "nvfp4": card.fp4_flop_per_s}
