@@ -255,19 +255,3 @@ def test_flags_that_cannot_go_together_or_mean_nothing_are_refused(
     out, err, code = run(monkeypatch, capsys, "plan", "--model", "7b", *words)
     assert (out, code) == ("", 1)
     assert words[0] in err
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("--gpus", "8", "--global-batch", "4"), "less than one micro-batch on each of 8 replicas"),
-        (("--gpus", "3", "--tp", "3"), "does not divide the 28 attention heads"),
-        (("--gpu", "a100", "--compute-dtype", "nvfp4"), "a100-80gb-sxm has no units for it"),
-    ],
-)
-def test_an_estimate_of_what_cannot_run_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
-) -> None:
-    out, err, code = run(monkeypatch, capsys, "estimate", "--model", "7b", *words)
-    assert (out, code) == ("", 1)
-    assert says in err

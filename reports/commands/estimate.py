@@ -130,19 +130,6 @@ def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
             )
     if gpus % ep:
         raise InputError(f"--ep {ep} does not divide --gpus {gpus}. Give a multiple of {ep} cards.")
-    if shape.heads % counts["--tp"]:
-        raise InputError(f"--tp {counts['--tp']} does not divide the {shape.heads} attention heads of {shape.id}.")
-    ranks = gpus // (counts["--tp"] * counts["--pp"] * counts["--cp"])
-    step = int(ranks * float(run.micro_batch))
-    if float(run.global_batch) < step:
-        raise InputError(
-            f"--global-batch {float(run.global_batch):.0f} is less than one micro-batch on each of {ranks} replicas:"
-            f" {ranks} x {float(run.micro_batch):.0f} = {step}. Give a multiple of {step}."
-        )
-    card = run.accelerator
-    rates = {"fp8": card.fp8_flop_per_s, "mxfp8": card.fp8_flop_per_s, "nvfp4": card.fp4_flop_per_s}
-    if run.compute_dtype in rates and not float(rates[run.compute_dtype]) > 0:
-        raise InputError(f"--compute-dtype {run.compute_dtype}: {card.id} has no units for it. Use bf16 or fp16.")
 
 
 def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
