@@ -93,21 +93,14 @@ def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[R
     if str(path) in SHIPPED:
         text = (DATA / f"calibration_{path}.csv").read_text(encoding="utf-8")
         return _read(text, where=f"calibration_{path}.csv")
-    return _read(read_text(Path(path)), where=str(path))
-
-
-def read_text(file: Path) -> str:
-    """The text of a CSV file in UTF-8, with or without a byte-order mark.
-
-    Raises:
-        InputError: a file that cannot be read.
-    """
+    file = Path(path)
     try:
-        return file.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{file}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
         ) from error
+    return _read(text, where=str(file))
 
 
 def _read(text: str, *, where: str) -> tuple[list[MeasuredRow], list[RowProblem]]:

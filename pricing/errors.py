@@ -26,7 +26,7 @@ class UnknownNameError(InputError):
         parts = [f"unknown {kind} {name!r}{f' in {where}' if where else ''}."]
         if self.close_matches:
             parts.append(f"Closest: {', '.join(self.close_matches)}.")
-        elif names and len(names) <= 16:
+        elif len(names) <= 16:
             parts.append(f"Allowed: {', '.join(names)}.")
         if hint:
             parts.append(hint)

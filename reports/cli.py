@@ -285,12 +285,9 @@ def validate(
 ) -> None:
     """How far the predictions are from measured runs: yours, or those the package ships."""
     from estimator.validation import validate as check
-    from reports.commands.validation import show_gain, show_validation, unread_columns, validation_json
+    from reports.commands.validation import show_gain, show_validation, validation_json
     from reports.flags import assumptions_with
 
-    unread = unread_columns(runs) if runs else []
-    if unread:
-        say(f"columns not read: {', '.join(unread)}")
     found = check(path=runs, constants=assumptions_with({}, settings, profile=profile))
     before = None if profile is None else check(path=runs, constants=assumptions_with({}, settings))
     if as_json:
@@ -301,10 +298,6 @@ def validate(
             if runs is None:
                 print()
         show_validation(found, Screen(), own=runs is not None, brief=summary)
-    if not found.checks:
-        raise InputError(
-            f"{runs}: {'no row could be predicted' if found.problems else 'no rows below the header'}."
-        )
 
 
 def measure(**given: Any) -> None:
@@ -418,7 +411,20 @@ PARAMETERS: dict[Any, Any] = {
     sweep: options.sweep_flags,
     estimate: options.estimate_flags,
     serve_plan: options.serve_flags,
-    validate: options.validate_flags,
+    validate: lambda: (
+        options.Flag(
+            "--runs",
+            type=click.Path(path_type=Path),
+            panel=options.WORK,
+            help="CSV of measured runs; only model, method, gpu, micro_batch, seq_len are required.",
+        ),
+        options.Flag(
+            "--summary", is_flag=True, panel=options.OUTPUT, help="Only the errors over all runs and by method."
+        ),
+        options.settings(),
+        options.profile(),
+        options.as_json(),
+    ),
     measure: options.measure_flags,
     calibrate: options.calibrate_flags,
     models: options.listing_flags,

@@ -9,7 +9,6 @@ from estimator.assumptions import shipped
 from estimator.errors import InputError
 from estimator.validation import MEMORY, SERVING, SPEED, Validation, validate
 from reports.commands.validation import validation_json
-from tests.test_cli import run
 
 HEAD = "model,method,gpu,micro_batch,seq_len,peak_memory_gib,tokens_per_s_per_gpu\n"
 
@@ -69,20 +68,3 @@ def test_all_shipped_runs_are_predicted_and_within_the_errors_that_are_stated() 
             assert row.p90_error == pytest.approx(stated.p90_error, abs=0.02)
         else:
             assert stated.p90_error >= row.p90_error - 0.02
-
-
-def test_columns_that_are_not_read_are_named_and_a_file_without_a_prediction_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    head = "model,method,gpu,micro_batch,seq_len,peak_gib"
-    good, bad, empty = (tmp_path / name for name in ("good.csv", "bad.csv", "empty.csv"))
-    good.write_text(f"{head}\n7b,lora,a100,1,2048,20\nnope,lora,a100,1,2048,20\n")
-    bad.write_text(f"{head}\nnope,lora,a100,1,2048,20\n")
-    empty.write_text(f"{head}\n")
-    out, err, code = run(monkeypatch, capsys, "validate", "--runs", str(good))
-    assert (err, code) == ("columns not read: peak_gib (closest: peak_memory_gib)\n", 0)
-    assert "Not predicted (1)" in out
-    out, err, code = run(monkeypatch, capsys, "validate", "--runs", str(bad))
-    assert (code, "no row could be predicted" in err, "Not predicted (1)" in out) == (1, True, True)
-    _, err, code = run(monkeypatch, capsys, "validate", "--runs", str(empty))
-    assert (code, "no rows below the header" in err) == (1, True)

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from estimator.accuracy import NOTHING, accuracies
-from estimator.measured import read_text
 from estimator.validation import QUANTITIES, SERVING, Check, Summary, Validation
-from pricing.errors import close_matches
 from reports.screen import Screen, numbers, words
 
 WORST = 12
-MORE_COLUMNS = (
-    "also_trained", "tp", "pp", "cp", "ep", "offload",
-    "engine", "input_tokens", "output_tokens", "batch", "output_tokens_per_s_per_gpu",
-)  # fmt: skip
-"""Columns that are read beside those that ``ftcost measure`` writes."""
-
 TITLES = {
     "peak_memory_gib": "Peak memory (GiB per GPU)",
     "tokens_per_s_per_gpu": "Training speed (tokens/s per GPU)",
@@ -55,23 +45,6 @@ def validation_json(found: Validation, *, before: Validation | None = None) -> d
     if before is not None:
         document["summary_without_profile"] = _summary_json(before.summaries)
     return document
-
-
-def unread_columns(path: Path) -> list[str]:
-    """Columns of a file of runs that are not read, each with the closest that is.
-
-    Raises:
-        InputError: a file that cannot be read.
-    """
-    from estimator.measuring.rows import COLUMNS
-
-    header = next(csv.reader([read_text(path).partition("\n")[0]]), [])
-    known = {*COLUMNS, *MORE_COLUMNS}
-    return [
-        f"{name} (closest: {close[0]})" if (close := close_matches(name, known, limit=1)) else name
-        for name in header
-        if name and name not in known
-    ]
 
 
 def _summary_json(rows: Iterable[Summary]) -> dict[str, Any]:

@@ -119,20 +119,3 @@ def calibrate_flags() -> Sequence[click.Parameter]:
         Flag("--list", "list_them", is_flag=True, panel=OUTPUT, help="List the profiles that there are."),
         as_json(),
     )
-
-
-def validate_flags() -> Sequence[click.Parameter]:
-    """Flags of ``ftcost validate``."""
-    return (
-        Flag(
-            "--runs",
-            type=click.Path(path_type=Path),
-            panel=WORK,
-            help="CSV of measured runs: model, method, gpu, micro_batch, seq_len, and what was measured:"
-            " peak_memory_gib (with memory_kind), tokens_per_s_per_gpu or output_tokens_per_s_per_gpu.",
-        ),
-        Flag("--summary", is_flag=True, panel=OUTPUT, help="Only the errors over all runs and by method."),
-        settings(),
-        profile(),
-        as_json(),
-    )
