@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from estimator.accelerator import Accelerator
 from estimator.accelerators import resolve_accelerator
-from estimator.errors import InputError, UnknownNameError
+from estimator.errors import InputError, UnknownNameError, close_matches
 from estimator.models import resolve_model
 from estimator.numbers import GIB
 from estimator.parameters import check_targets
@@ -32,6 +32,26 @@ MEMORY_KINDS = ("allocated", "reserved", "active", "nvidia-smi", "unknown")
 
 OTHER_MEMORY = {"reserved_gib": "reserved", "device_gib": "nvidia-smi"}
 """Columns of further memory figures, and which kind they are."""
+
+MEASURED = ("peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", *OTHER_MEMORY)
+"""Columns of what was measured."""
+
+SETTINGS = (
+    *REQUIRED, "quantization", "weights_dtype", "compute_dtype", "autocast", "optimizer", "lora_rank",
+    "lora_targets", "also_trained", "gpus", "sharding", "tp", "pp", "cp", "ep", "offload", "global_batch",
+    "recompute", "attention", "stack", "loss",
+)  # fmt: skip
+"""Columns of what was run."""
+
+UNUSED = (
+    "date", "outcome", "steps", "step_s_median", "step_s_low", "step_s_high", "parameters", "trainable_parameters",
+    "device", "memory_total_gib", "clock_mhz", "power_cap_watt", "driver", "cuda", "torch", "transformers", "peft",
+    "bitsandbytes", "python", "predicted_allocated_gib", "predicted_reserved_gib", "predicted_device_gib",
+    "predicted_tokens_per_s_per_gpu", "predicted_with",
+)  # fmt: skip
+"""Columns that ``ftcost measure`` writes for people."""
+
+KNOWN = ("id", "source", "notes", *SETTINGS, *MEASURED, *UNUSED)
 
 CPU = "cpu"
 """What stands for the card in a row that was run without one."""
@@ -101,6 +121,20 @@ def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[R
             f"{file}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
         ) from error
     return _read(text, where=str(file))
+
+
+def unread_columns(columns: Iterable[str], *, known: Sequence[str] = KNOWN) -> tuple[str, ...]:
+    """Columns that say nothing to us, each with the closest known names.
+
+    >>> unread_columns(["model", "peak_gib", "colour"])
+    ('peak_gib (closest: peak_memory_gib)', 'colour')
+    """
+    found = []
+    for column in columns:
+        if column and column not in known:
+            names = ", ".join(close_matches(column, known, limit=1))
+            found.append(f"{column} (closest: {names})" if names else column)
+    return tuple(found)
 
 
 def _read(text: str, *, where: str) -> tuple[list[MeasuredRow], list[RowProblem]]:

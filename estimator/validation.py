@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from estimator.errors import InputError
-from estimator.measured import MeasuredRow, RowProblem, read_runs
+from estimator.measured import KNOWN, MeasuredRow, RowProblem, read_runs, unread_columns
 from estimator.memory import memory, predicted_bytes, predicted_range_bytes
 from estimator.numbers import GIB
 from estimator.serving.validation import calibration_rows, compare
@@ -19,6 +19,8 @@ from estimator.speed import speed
 MEMORY, SPEED, SERVING = "peak_memory_gib", "tokens_per_s_per_gpu", "output_tokens_per_s_per_gpu"
 QUANTITIES = (MEMORY, SPEED, SERVING)
 GROUPINGS = ("method", "stack", "gpu", "sharding")
+SERVING_REQUIRED = ("model", "gpu", "gpus", "weights_dtype", "engine", "input_tokens", "output_tokens", SERVING)
+SERVING_KNOWN = ("id", "source", "date", "notes", "tp", "batch", *SERVING_REQUIRED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +70,15 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Every check, every row that could not be predicted with the reason, and the summaries."""
+    """Every check, every row that could not be predicted with the reason, and the summaries.
+
+    ``unread`` names the columns of the file that say nothing to us, each with the closest known name.
+    """
 
     checks: tuple[Check, ...]
     problems: tuple[RowProblem, ...]
     summaries: tuple[Summary, ...]
+    unread: tuple[str, ...] = ()
 
 
 def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation:
@@ -82,20 +88,29 @@ def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation
         path: a CSV file in the columns of measured runs (training, serving, or both); None for the shipped rows.
 
     Raises:
-        InputError: the file cannot be read, or has neither training nor serving columns.
+        InputError: the file cannot be read, or has neither training nor serving columns, or no row.
     """
     checks: list[Check] = []
     problems: list[RowProblem] = []
-    serving_rows = calibration_rows() if path is None else _serving_rows(path)
-    if serving_rows is not None:
+    columns, cells = ((), []) if path is None else _table(path)
+    serves = SERVING in columns
+    if serves or path is None:
+        serving_rows = calibration_rows() if path is None else _serving_rows(path, columns, cells, problems)
         found, bad = _serving_checks(serving_rows, constants)
         checks, problems = [*checks, *found], [*problems, *bad]
-    if path is None or serving_rows is None:
+    if not serves:
         rows, unread = read_runs(path)
         problems += unread
         for row in rows:
             checks += _training_checks(row, constants)
-    return Validation(checks=tuple(checks), problems=tuple(problems), summaries=tuple(summaries(checks)))
+    if path is not None and not checks and not problems:
+        raise InputError(f"{path} holds a header and no run. Add a row for each run.")
+    return Validation(
+        checks=tuple(checks),
+        problems=tuple(problems),
+        summaries=tuple(summaries(checks)),
+        unread=unread_columns(columns, known=SERVING_KNOWN if serves else KNOWN),
+    )
 
 
 def _training_checks(row: MeasuredRow, constants: Mapping[str, float]) -> list[Check]:
@@ -135,18 +150,45 @@ def _training_checks(row: MeasuredRow, constants: Mapping[str, float]) -> list[C
     return found
 
 
-def _serving_rows(path: Path) -> list[dict[str, str]] | None:
-    """Rows of a file with serving columns, or None where it has none."""
+def _table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Columns of a file, and its rows with the line of each under the key "line"."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file)
-            if SERVING not in (table.fieldnames or []):
-                return None
-            return [{key: (value or "").strip() for key, value in row.items() if key} for row in table]
+            rows = [
+                {key: (value or "").strip() for key, value in row.items() if key} | {"line": str(table.line_num)}
+                for row in table
+            ]
+            return tuple(table.fieldnames or ()), rows
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
         ) from error
+
+
+def _serving_rows(
+    path: Path, columns: Sequence[str], cells: Iterable[dict[str, str]], problems: list[RowProblem]
+) -> list[dict[str, str]]:
+    """The rows of a serving file that can be compared; the others join the problems."""
+    missing = [column for column in SERVING_REQUIRED if column not in columns]
+    if missing:
+        raise InputError(
+            f"{path} lacks the column(s) {', '.join(missing)}; required of serving runs:"
+            f" {', '.join(SERVING_REQUIRED)}."
+        )
+    kept = []
+    for row in cells:
+        name = row.get("id") or f"line {row['line']}"
+        try:
+            good = float(row[SERVING]) > 0.0
+        except ValueError:
+            good = False
+        if good:
+            kept.append(row | {"id": name})
+        else:
+            reason = f"{SERVING} = {row[SERVING]!r} is not a positive number."
+            problems.append(RowProblem(id=name, line=int(row["line"]), reason=reason))
+    return kept
 
 
 def _serving_checks(

@@ -285,10 +285,17 @@ def validate(
 ) -> None:
     """How far the predictions are from measured runs: yours, or those the package ships."""
     from estimator.validation import validate as check
-    from reports.commands.validation import show_gain, show_validation, validation_json
+    from reports.commands.validation import (
+        refuse_unpredicted,
+        show_gain,
+        show_validation,
+        tell_unread,
+        validation_json,
+    )
     from reports.flags import assumptions_with
 
     found = check(path=runs, constants=assumptions_with({}, settings, profile=profile))
+    tell_unread(found)
     before = None if profile is None else check(path=runs, constants=assumptions_with({}, settings))
     if as_json:
         print(json.dumps(validation_json(found, before=before), indent=2))
@@ -298,6 +305,8 @@ def validate(
             if runs is None:
                 print()
         show_validation(found, Screen(), own=runs is not None, brief=summary)
+    if runs is not None:
+        refuse_unpredicted(found, runs)
 
 
 def measure(**given: Any) -> None:
@@ -416,7 +425,9 @@ PARAMETERS: dict[Any, Any] = {
             "--runs",
             type=click.Path(path_type=Path),
             panel=options.WORK,
-            help="CSV of measured runs; only model, method, gpu, micro_batch, seq_len are required.",
+            help="CSV of measured runs. Required: model, method, gpu, micro_batch, seq_len. Measured:"
+            " peak_memory_gib (memory_kind: allocated, reserved, active or nvidia-smi), reserved_gib, device_gib,"
+            " tokens_per_s_per_gpu; serving: output_tokens_per_s_per_gpu.",
         ),
         options.Flag(
             "--summary", is_flag=True, panel=options.OUTPUT, help="Only the errors over all runs and by method."

@@ -1,5 +1,6 @@
 """``ftcost validate``: every row is predicted or named, and the summary is of what was measured."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from estimator.accuracy import NOTHING, accuracies
 from estimator.assumptions import shipped
 from estimator.errors import InputError
+from estimator.measured import KNOWN
+from estimator.measuring.rows import COLUMNS as MEASURED_BY_US
 from estimator.validation import MEMORY, SERVING, SPEED, Validation, validate
 from reports.commands.validation import validation_json
+from tests.test_cli import run
 
 HEAD = "model,method,gpu,micro_batch,seq_len,peak_memory_gib,tokens_per_s_per_gpu\n"
 
@@ -68,3 +72,51 @@ def test_all_shipped_runs_are_predicted_and_within_the_errors_that_are_stated() 
             assert row.p90_error == pytest.approx(stated.p90_error, abs=0.02)
         else:
             assert stated.p90_error >= row.p90_error - 0.02
+
+
+def test_columns_that_are_not_read_are_named_with_the_closest_known_one(tmp_path: Path) -> None:
+    found = of(tmp_path, "model,method,gpu,micro_batch,seq_len,peak_gib\n7b,lora,a100,1,2048,22\n")
+    assert found.unread == ("peak_gib (closest: peak_memory_gib)",)
+    assert set(MEASURED_BY_US) <= set(KNOWN)
+
+
+def test_a_header_alone_is_refused_and_so_is_a_file_of_which_nothing_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match="no run"):
+        of(tmp_path, HEAD)
+    path = tmp_path / "runs.csv"
+    path.write_text(HEAD + "7b,lorra,h100,1,2048,9,\n", encoding="utf-8")
+    out, err, code = run(monkeypatch, capsys, "validate", "--runs", str(path))
+    assert (code, "line 2: unknown method 'lorra'" in out, "its one row cannot be predicted" in err) == (
+        1,
+        True,
+        True,
+    )
+    path.write_text(HEAD + "7b,lorra,h100,1,2048,9,\n7b,lora,h100,1,2048,9,\n", encoding="utf-8")
+    assert run(monkeypatch, capsys, "validate", "--runs", str(path))[2] == 0
+
+
+def test_serving_rows_without_a_figure_or_a_name_are_problems(tmp_path: Path) -> None:
+    header = "model,gpu,gpus,weights_dtype,engine,input_tokens,output_tokens,output_tokens_per_s_per_gpu"
+    found = of(tmp_path, f"{header}\n8b,h100,1,fp8,vllm,128,128,28000\n8b,h100,1,fp8,vllm,128,128,\n")
+    assert [check.id for check in found.checks] == ["line 2"]
+    assert [(problem.id, problem.line) for problem in found.problems] == [("line 3", 3)]
+
+
+def test_what_was_assumed_is_said_and_a_row_that_says_it_agrees_with_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(HEAD + "7b,lora,a100,1,2048,,\n", encoding="utf-8")
+    said = " ".join(run(monkeypatch, capsys, "validate", "--runs", str(path))[0].split())
+    for entry in ("recompute=full (1 of 1 run)", "lora_rank=8", "lora_targets=q v", "rank 16 on all modules"):
+        assert entry in said
+    told = of(
+        tmp_path, "model,method,gpu,micro_batch,seq_len,lora_rank,lora_targets\n7b,lora,a100,1,2048,16,all\n"
+    )
+    words = ("estimate", "--model", "7b", "--gpu", "a100", "--json")
+    answer = json.loads(run(monkeypatch, capsys, *words)[0])
+    memory, speed = (check.predicted for check in told.checks)
+    assert speed == pytest.approx(answer["speed"]["tokens_per_s_per_gpu"])
+    assert memory == pytest.approx(answer["memory"]["device_bytes"] / 2**30)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from estimator.accuracy import NOTHING, accuracies
+from estimator.errors import InputError
 from estimator.validation import QUANTITIES, SERVING, Check, Summary, Validation
+from reports.console import say
 from reports.screen import Screen, numbers, words
 
 WORST = 12
@@ -38,6 +42,7 @@ def validation_json(found: Validation, *, before: Validation | None = None) -> d
         run["assumed"] = list(check.assumed)
     document: dict[str, Any] = {
         "schema": 1,
+        "columns_not_read": list(found.unread),
         "runs": list(runs.values()),
         "not_predicted": [asdict(problem) for problem in found.problems],
         "summary": _summary_json(found.summaries),
@@ -55,6 +60,24 @@ def _summary_json(rows: Iterable[Summary]) -> dict[str, Any]:
             key: plain[key] for key in ("runs", "median_error", "p90_error", "bias", "inside_fraction")
         }
     return summary
+
+
+def tell_unread(found: Validation) -> None:
+    """Say on stderr which columns of the file say nothing to us."""
+    if found.unread:
+        say(f"ftcost: not read: column{'s' * (len(found.unread) > 1)} {', '.join(found.unread)}.")
+
+
+def refuse_unpredicted(found: Validation, path: Path) -> None:
+    """Refuse a file of which no row can be predicted, once its rows are listed.
+
+    Raises:
+        InputError: none can.
+    """
+    if not found.checks:
+        rows = len(found.problems)
+        said = "its one row cannot" if rows == 1 else f"none of its {rows:,} rows can"
+        raise InputError(f"{path}: {said} be predicted; each is listed with the reason.")
 
 
 def show_gain(before: Validation, after: Validation, screen: Screen, *, profile: str) -> None:
@@ -94,11 +117,31 @@ def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool
     unmeasured = [check for check in found.checks if check.measured is None]
     if own and unmeasured:
         _show_predictions(unmeasured, screen)
+    if own:
+        _show_assumed(found.checks, screen)
     if found.problems:
         screen.heading(f"Not predicted ({len(found.problems)})")
         for problem in found.problems:
             line = f", line {problem.line}" if problem.line and not problem.id.startswith("line ") else ""
             screen.item(f"{problem.id}{line}: {problem.reason}")
+
+
+def _show_assumed(checks: Iterable[Check], screen: Screen) -> None:
+    """What was taken for columns that rows leave empty, in how many runs."""
+    assumed = {check.id.partition(" (")[0]: check.assumed for check in checks}
+    taken = Counter(entry for entries in assumed.values() for entry in entries)
+    if not taken:
+        return
+    screen.heading("Assumed where a row does not say")
+    for entry, runs in taken.most_common():
+        screen.item(f"{entry} ({runs} of {len(assumed)} {'run' if len(assumed) == 1 else 'runs'})")
+    screen.line(
+        "These are the defaults of the row's stack, as measured runs of it have them. Adapters are then of rank 8"
+        " on q and v for most stacks, which is faster than what `estimate`, `plan` and `measure` take unless told:"
+        " rank 16 on all modules. Fill lora_rank and lora_targets to compare like with like."
+        if any(entry.startswith("lora_") for entry in taken)
+        else "These are the defaults of the row's stack."
+    )
 
 
 def _show_held_out(screen: Screen) -> None:
