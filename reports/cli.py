@@ -251,7 +251,9 @@ def estimate(**given: Any) -> None:
     screen = Screen()
     show_estimate(run=run, answer=answer, screen=screen, notes=machine_notes(run=run, constants=values))
     if given["what_if"]:
-        show_what_if(answer["what_if"], limit_bytes=answer["memory"]["limit_bytes"], screen=screen)
+        held = answer["memory"]
+        fits = held["fits"] == "yes"
+        show_what_if(answer["what_if"], limit_bytes=held["limit_bytes"], fits=fits, screen=screen)
     elif answer["memory"]["fits"] != "yes":
         screen.line("--what-if lists the changes that would make it fit.")
 

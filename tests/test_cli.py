@@ -28,6 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *wo
     return out, err, code
 
 
+ON_EIGHT = ("estimate", "--model", "7b", "--gpus", "8")
 ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--json")
 
 
@@ -63,6 +64,15 @@ ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--
         (("estimate", "--model", "/no/such/config.json"), 1, "config.json"),
         (("estimate", "--model", "7b", "--pp", "64", "--gpus", "64"), 1, "28 layers"),
         (("estimate", "--model", "7b", "--ep", "2", "--gpus", "2"), 1, "it is dense"),
+        ((*ON_EIGHT, "--global-batch", "4"), 1, "multiple of 8"),
+        ((*ON_EIGHT, "--global-batch", "12"), 1, "multiple of 8"),
+        ((*ON_EIGHT, "--sharding", "none"), 1, "makes 8. Use ddp"),
+        ((*ON_EIGHT, "--tp", "8"), 1, "Allowed: 1, 2, 4, 7, 14, 28"),
+        (("estimate", "--model", "7b", "--gpu", "a100", "--compute-dtype", "fp8"), 1, "Allowed: bf16, fp16."),
+        (("estimate", "--model", "7b", "--gpu", "h100", "--compute-dtype", "mxfp8"), 1, "bf16, fp16, fp8."),
+        (("estimate", "--model", "7b", "--gpu", "h100", "--compute-dtype", "nvfp4"), 1, "no units"),
+        (("estimate", "--model", "7b", "--method", "full", "--lora-rank", "8"), 1, "trains none"),
+        (("estimate", "--model", "7b", "--method", "full", "--lora-targets", "all"), 1, "trains none"),
         (("estimate", "--model", "gpt2", "--lora-targets", "gate"), 1, "q k v o up down"),
         (("plan", "--model", "gpt2", "--lora-targets", "gate"), 1, "q k v o up down"),
         (("plan", "--model", "7b", "--input-tokens", "1e7"), 3, "positions of Qwen/Qwen2.5-7B"),
@@ -193,6 +203,14 @@ def test_what_if_lists_only_what_fits_cheapest_first(
     assert all(change["fits"] in ("yes", "likely") for change in changes)
     costs = [change["relative_cost"] for change in changes]
     assert costs == sorted(costs)
+
+
+def test_what_if_of_a_run_that_fits_does_not_say_that_it_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for gpu, title in (("h100", "It fits; what else would"), ("rtx-3070", "What would make it fit")):
+        out, _, code = run(monkeypatch, capsys, "estimate", "--model", "7b", "--gpu", gpu, "--what-if")
+        assert (code, title in out) == (0, True)
 
 
 @pytest.mark.parametrize(("gpus", "card"), [("1", "h100"), ("1", "rtx-4090"), ("4", "h100")])

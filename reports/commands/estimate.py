@@ -25,6 +25,15 @@ SCHEMA = 1
 MAX_SEQ_LEN = 100_000_000
 MAX_LORA_RANK = 8192
 
+PRODUCT_PEAKS = {
+    "bf16": "bf16_flop_per_s",
+    "fp16": "fp16_flop_per_s",
+    "fp8": "fp8_flop_per_s",
+    "mxfp8": "fp4_flop_per_s",
+    "nvfp4": "fp4_flop_per_s",
+}
+"""The figure of the catalogue that says whether a card has units for the type; those for mxfp8 came with fp4."""
+
 MEMORY_FORMULAS = {
     "weights": "held_parameters",
     "quantization_constants": "quantized_bytes_per_parameter",
@@ -103,6 +112,10 @@ def run_from_flags(
     if cells["method"] != "qlora" and cells["quantization"] and cells["method"] == "full":
         raise InputError("--quantization freezes the base; it goes with --method qlora, not full.")
     adapters = cells["method"] != "full"
+    if not adapters:
+        for flag, value in (("--lora-rank", lora_rank), ("--lora-targets", cells["lora_targets"])):
+            if value is not None:
+                raise InputError(f"{flag} shapes adapters, and --method full trains none. Drop it, or use lora.")
     filled = {name: value for name, value in cells.items() if value}
     if adapters:
         filled.setdefault("lora_targets", "all")
@@ -113,11 +126,22 @@ def run_from_flags(
         filled["global_batch"] = str(global_batch)
     run = measured_row(filled, name="flags").run
     _check_degrees(run, counts)
+    _check_products(run, asked=cells["compute_dtype"])
     return run, values
 
 
+def _check_products(run: Run, *, asked: str | None) -> None:
+    """Refuse matrix products in a type for which the card has no units."""
+    peaks = {dtype: float(getattr(run.accelerator, figure)) for dtype, figure in PRODUCT_PEAKS.items()}
+    if asked and not peaks[asked]:
+        allowed = [dtype for dtype, peak in peaks.items() if peak]
+        raise InputError(
+            f"--compute-dtype {asked}: {run.accelerator.id} has no units for it. Allowed: {', '.join(allowed)}."
+        )
+
+
 def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
-    """Refuse degrees that the model's shape or the number of cards does not allow."""
+    """Refuse degrees, shardings and batches that the model's shape or the number of cards does not allow."""
     shape, gpus, ep = run.architecture, counts["--gpus"], counts["--ep"]
     for flag, most, what in (
         ("--tp", shape.heads, "attention heads"),
@@ -128,8 +152,26 @@ def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
             raise InputError(
                 f"{flag} {counts[flag]} is more than the {most} {what} of {shape.id}. Use 1 to {most}."
             )
+    if shape.heads % counts["--tp"]:
+        allowed = [str(degree) for degree in range(1, shape.heads + 1) if not shape.heads % degree]
+        raise InputError(
+            f"--tp {counts['--tp']} does not divide the {shape.heads} attention heads of {shape.id}."
+            f" Allowed: {', '.join(allowed)}."
+        )
     if gpus % ep:
         raise InputError(f"--ep {ep} does not divide --gpus {gpus}. Give a multiple of {ep} cards.")
+    replicas = int(run.data_parallel)
+    if run.sharding == "none" and replicas > 1:
+        raise InputError(
+            f"--sharding none is of one replica, and --gpus {gpus} makes {replicas}. Use ddp, zero1, zero2, fsdp or"
+            " hsdp, or raise --tp, --pp or --cp."
+        )
+    step, asked = int(run.micro_batch) * replicas, int(run.global_batch)
+    if asked % step:
+        raise InputError(
+            f"--global-batch {asked} is not a multiple of {step}: --micro-batch {run.micro_batch:g} on each of"
+            f" {replicas} {'replica' if replicas == 1 else 'replicas'}. Give a multiple of {step}, or fewer cards."
+        )
 
 
 def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
@@ -204,9 +246,13 @@ def what_if_rows(*, run: Run, constants: Assumptions) -> list[dict[str, Any]]:
     return [asdict(change) for change in what_if(run=run, constants=constants)]
 
 
-def show_what_if(rows: Sequence[Mapping[str, Any]], *, limit_bytes: float, screen: Screen) -> None:
-    """The changes as a table."""
-    screen.heading("What would make it fit (cheapest per token first)")
+def show_what_if(rows: Sequence[Mapping[str, Any]], *, limit_bytes: float, fits: bool, screen: Screen) -> None:
+    """The changes as a table; where the run fits, what would be as safe, and at what cost."""
+    title = "It fits; what else would" if fits else "What would make it fit"
+    screen.heading(f"{title} (cheapest per token first)")
+    if not rows and fits:
+        screen.line("No single change of these settings does.")
+        return
     if not rows:
         screen.line("No three changes together do; try a smaller model, a larger card, or --gpus.")
         return
