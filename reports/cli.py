@@ -260,6 +260,7 @@ def estimate(**given: Any) -> None:
 
 def serve_plan(**given: Any) -> None:
     """Replicas for a load on every card that can hold the model, cheapest first."""
+    from estimator.limits import check_positions
     from estimator.models import resolve_model
     from reports.commands.serve import serve_answer, show_serve_plan
     from reports.flags import positive, serving_scenario, whole
@@ -270,6 +271,7 @@ def serve_plan(**given: Any) -> None:
     if given["profile"] is not None:
         say(f"ftcost: profile {given['profile']} is of training steps; serving keeps the shipped constants.")
     with _nothing_fits():
+        check_positions(asked, model)
         answer = serve_answer(
             scenario=asked,
             architecture=model.architecture,

@@ -359,3 +359,42 @@ def test_bad_input_is_refused_in_one_line(
     assert out == ""
     assert said in " ".join(err.split())
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--gpu", "h100", "--cpu", "only"), 1, "exclude each other"),
+        (("--draft-acceptance", "0.7"), 1, "--draft-tokens"),
+        (("--gpu", "mi300x", "--engine", "tensorrt-llm"), 1, "does not run on cards of amd (mi300x)"),
+        (("--gpu", "a100", "--served-dtype", "fp8"), 1, "no fp8 units (a100-80gb-sxm)"),
+        (("--gpu", "h100", "--served-dtype", "fp4"), 1, "no fp4 units (h100-80gb-sxm)"),
+        (("--cpu", "only", "--engine", "tensorrt-llm"), 1, "does not run on them (processors)"),
+        (("--input-tokens", "3e5"), 3, "positions of Qwen/Qwen3-8B"),
+    ],
+)
+def test_what_cannot_serve_is_refused(
+    words: tuple[str, ...],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, err, found = run(monkeypatch, capsys, "serve-plan", "--model", "8b", *words)
+    assert (out, found) == ("", code)
+    assert says in err
+
+
+def test_cards_that_do_not_run_the_engine_are_left_out_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("serve-plan", "--model", "8b", "--engine", "tensorrt-llm", "--served-dtype", "fp8")
+    answer = json.loads(run(monkeypatch, capsys, *words, "--json")[0])
+    served, left = {row["gpu"] for row in answer["rows"]}, {one["gpu"] for one in answer["left_out"]}
+    assert not served & left
+    assert {"h100-80gb-sxm", "l4"} <= served
+    assert {"mi300x", "a100-80gb-sxm", "processors"} <= left
+    alone = json.loads(run(monkeypatch, capsys, *words, "--gpu", "h100", "--json")[0])["rows"]
+    assert alone == [row for row in answer["rows"] if row["gpu"] == "h100-80gb-sxm"]
+    said = " ".join(run(monkeypatch, capsys, *words, "--gpu", "h100", "--gpu", "mi300x")[0].split())
+    assert "Left out: tensorrt-llm does not run on cards of amd (mi300x)." in said

@@ -163,8 +163,8 @@ def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
     replicas = int(run.data_parallel)
     if run.sharding == "none" and replicas > 1:
         raise InputError(
-            f"--sharding none is of one replica, and --gpus {gpus} makes {replicas}. Use ddp, zero1, zero2, fsdp or"
-            " hsdp, or raise --tp, --pp or --cp."
+            f"--sharding none is of one replica, and --gpus {gpus} makes {replicas}. Use ddp, zero1, zero2, fsdp"
+            " or hsdp, or raise --tp, --pp or --cp."
         )
     step, asked = int(run.micro_batch) * replicas, int(run.global_batch)
     if asked % step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from estimator.accelerators import cpus
@@ -13,8 +13,9 @@ from estimator.errors import InputError, NothingFitsError
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.scenario import Scenario
+from estimator.search.engine_cards import LeftOut, processors_unfit_reason, serving_market
 from estimator.search.fleet import BATCH, FIXED, ZERO, Way, ways
-from estimator.search.market import market
+from estimator.search.market import Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.serving import hourly_load
 from estimator.words import money, percent, seconds
@@ -25,10 +26,14 @@ HOURS_PER_DAY = 24.0
 
 @dataclass(frozen=True, kw_only=True)
 class ServeAnswer:
-    """Replica types, cheapest first, each as a row of plain values and with its ways to run."""
+    """Replica types, cheapest first, each as a row of plain values and with its ways to run.
+
+    ``left_out`` names the cards on which the engine or the type of the weights does not run.
+    """
 
     rows: tuple[Mapping[str, Any], ...]
     ways: tuple[tuple[Way, ...], ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Rows with their ways; what has no value is null."""
@@ -36,7 +41,8 @@ class ServeAnswer:
             "rows": [
                 {**row, "ways": [{**_finite(asdict(way)), "used_fraction": way.used_fraction} for way in of_row]}
                 for row, of_row in zip(self.rows, self.ways, strict=True)
-            ]
+            ],
+            "left_out": [asdict(one) for one in self.left_out],
         }
 
     def cheapest_ways(self) -> list[tuple[Mapping[str, Any], Way]]:
@@ -66,16 +72,18 @@ def serve_answer(
     """One row per card: replica type, replicas for the busiest hour, what they cost and what requests meet.
 
     Raises:
-        InputError: a batch window that no replica type can use, or longer than a day.
+        InputError: flags that contradict each other, or a batch window that no replica type can use.
         NothingFitsError: no card of the market holds the model within the limits.
     """
     values = scenario.assumptions
     if batch_window_hours is not None and batch_window_hours > HOURS_PER_DAY:
         raise InputError(f"--batch-window-hours {batch_window_hours:g} is longer than a day; allowed: up to 24.")
+    _refuse_conflicts(scenario)
+    offered, processors, left_out = _offered(scenario)
     types = ReplicaTypes(
         architecture=architecture,
-        scenario=scenario,
-        market=None if scenario.cpu == "only" else market(scenario=scenario),
+        scenario=processors,
+        market=offered,
         input_tokens=values["input_tokens"],
         adapters=adapters,
     )
@@ -101,7 +109,50 @@ def serve_answer(
             f" ({quickest / SECONDS_PER_HOUR:.2g} hours at best). Give a longer window."
         )
     rows = tuple(_row(choice, of_row[0], values) for choice, of_row in zip(choices, found, strict=True))
-    return ServeAnswer(rows=rows, ways=found)
+    return ServeAnswer(rows=rows, ways=found, left_out=left_out)
+
+
+def _refuse_conflicts(scenario: Scenario) -> None:
+    """Refuse flags of which one makes the other idle."""
+    if scenario.cpu == "only" and scenario.gpus:
+        raise InputError("--cpu only and --gpu exclude each other: processors alone, or these cards. Drop one.")
+    values = scenario.assumptions
+    if values.row("draft_acceptance_fraction").status == "user" and not values["draft_tokens"]:
+        raise InputError("--draft-acceptance has nothing to accept: no token is drafted. Give --draft-tokens too.")
+
+
+def _offered(scenario: Scenario) -> tuple[Market | None, Scenario, tuple[LeftOut, ...]]:
+    """The offers whose cards serve as asked, the scenario for processors, and what is left out.
+
+    Raises:
+        InputError: nothing that is asked for serves so.
+    """
+    fits: Market | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    if scenario.cpu != "only":
+        fits, left_out = serving_market(market(scenario=scenario), scenario=scenario)
+    reason = processors_unfit_reason(engine=scenario.engine, dtype=scenario.served_dtype)
+    wanted = scenario.cpu != "none" and (scenario.cpu is not None or not scenario.gpus)
+    if reason and wanted:
+        left_out = (*left_out, LeftOut(gpu="processors", reason=reason))
+        scenario = replace(scenario, cpu="none")
+        wanted = False
+    if fits is None and not wanted:
+        asked = f"--engine {scenario.engine}"
+        asked += f" with --served-dtype {scenario.served_dtype}" if scenario.served_dtype else ""
+        raise InputError(
+            f"nothing that is asked for serves with {asked}: {_reasons(left_out)}. Change --engine,"
+            " --served-dtype, --gpu or --cpu."
+        )
+    return fits, scenario, left_out
+
+
+def _reasons(left_out: Sequence[LeftOut]) -> str:
+    """What is left out by reason: "it has no fp8 units (a100-80gb-sxm, l4)"."""
+    by_reason: dict[str, list[str]] = {}
+    for one in left_out:
+        by_reason.setdefault(one.reason, []).append(one.gpu)
+    return "; ".join(f"{reason} ({', '.join(gpus)})" for reason, gpus in by_reason.items())
 
 
 def _nothing_fits(scenario: Scenario, architecture: Architecture) -> str:
@@ -167,7 +218,9 @@ def show_serve_plan(answer: ServeAnswer, *, model: str, scenario: Scenario, scre
     """The same rows as tables."""
     _question(model, scenario, screen)
     _replicas(answer.rows, scenario.assumptions, screen)
-    _ways(answer, screen)
+    if answer.left_out:
+        screen.line(f"Left out: {_reasons(answer.left_out)}.")
+    _ways(answer, scenario.assumptions, screen)
 
 
 def _question(model: str, scenario: Scenario, screen: Screen) -> None:
@@ -198,6 +251,12 @@ def _replica(row: Mapping[str, Any]) -> str:
     )
 
 
+def _more_billed(row: Mapping[str, Any]) -> str:
+    """A line where whole instances hold more cards than the replicas use."""
+    used = row["replicas"] * row["gpus_per_replica"]
+    return f"\n{used} of {row['gpus_billed']} cards billed" if row["gpus_billed"] > used else ""
+
+
 def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], screen: Screen) -> None:
     wide = screen.width >= 100
     screen.table(
@@ -208,7 +267,7 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
         ],
         [
             [
-                _replica(row),
+                _replica(row) + _more_billed(row),
                 f"{row['replicas']}\nof {row['batch']}",
                 f"{percent(row['utilisation_fraction'])}\n{percent(row['peak_load_fraction'])}",
                 f"{seconds(row['ttft_p95_s'])}\n{seconds(row['peak_time_per_output_token_s'])}",
@@ -238,8 +297,13 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
         f" below, per output token. per 1,000: USD per 1,000 requests; below, per million tokens.{more}"
     )
     screen.line(
-        f"{held} of {len(rows)} rows are held up by the floor of {values['minimum_replicas']:g} replicas, not by"
-        f" the load.{binds}"
+        f"USD: whole instances, times {values['cloud_overhead_ratio']:g} for what a cloud bills beside them"
+        f" (cloud_overhead_ratio); without the {values['staging_replicas']:g} staging replicas that `plan` adds"
+        " and the order of the rows counts."
+    )
+    screen.line(
+        f"{held} of {len(rows)} {'row is' if len(rows) == 1 else 'rows are'} held up by the floor of"
+        f" {values['minimum_replicas']:g} replicas, not by the load.{binds}"
     )
     if processors := [row for row in rows if row["gpu"] in cpus()]:
         answer_s = min(row["peak_time_per_output_token_s"] for row in processors) * values["output_tokens"]
@@ -249,7 +313,7 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
         )
 
 
-def _ways(answer: ServeAnswer, screen: Screen) -> None:
+def _ways(answer: ServeAnswer, values: Mapping[str, float], screen: Screen) -> None:
     screen.heading("Ways to run it through the day, cheapest replica of each, by the month")
     found = answer.cheapest_ways()
     screen.table(
@@ -276,11 +340,14 @@ def _ways(answer: ServeAnswer, screen: Screen) -> None:
     zero = next((way for _, way in found if way.name == ZERO), None)
     cold = (
         f" Scaled to zero, {percent(zero.cold_start_fraction)} of the requests find no replica up and wait"
-        f" {zero.cold_start_s:.0f} s for one."
+        f" {zero.cold_start_s:.0f} s for one. That is on rented machines, started and stopped by yourself: a"
+        f" serverless service asks about {values['serverless_price_ratio']:g} times their price"
+        " (serverless_price_ratio), as `plan` counts it."
         if zero
         else ""
     )
     screen.line(
         f"{FIXED}: replicas for the busiest hour, always. hourly: as each hour needs, each start paid. GPU-h:"
-        f" paid; used: of them. P95: to the first token, in the hour with the longest.{cold}"
+        " paid, hours of the machine for processors; used: of them. P95: to the first token, in the hour with the"
+        f" longest.{cold}"
     )
