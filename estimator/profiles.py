@@ -119,6 +119,11 @@ def read_profile(text: str, *, folder: Path | None = None) -> Profile:
         path = Path(text).expanduser()
     else:
         known = profile_names(folder)
+        if not known:
+            raise InputError(
+                f"no profile {text!r}: there is none yet. `ftcost calibrate runs.csv` makes one, of runs of"
+                " `ftcost measure` on your machine."
+            )
         if text not in known:
             raise UnknownNameError("profile", text, known, hint=LISTING)
         path = profile_folder(folder) / f"{text}{ENDING}"
@@ -247,11 +252,16 @@ def with_profile(assumptions: Assumptions, profile: Profile) -> Assumptions:
                     low=max(low, row.minimum),
                     high=min(high, row.maximum),
                     status="measured",
-                    source=f"{PROFILE_SOURCE}{profile.name}: {len(machine.runs)} runs of {profile.source}",
+                    source=f"{PROFILE_SOURCE}{profile.name}: {_runs(machine)} of {profile.source}",
                     checked=profile.created,
                 )
             )
     return assumptions.adding(rows)
+
+
+def _runs(machine: Machine) -> str:
+    """How many runs."""
+    return f"{len(machine.runs)} {'run' if len(machine.runs) == 1 else 'runs'}"
 
 
 def machines_of(fits: Iterable[Any]) -> tuple[Machine, ...]:

@@ -183,12 +183,15 @@ def compare(files: tuple[Path, ...], profile: str | None, as_json: bool) -> None
 def breakeven(**given: Any) -> None:
     """Cost of tuning and of every API model against one number, and where they cross."""
     from reports.commands import breakeven as curves
+    from reports.commands.vary import only_axis, refuse_fixed
     from reports.files import check_directory, write_files
 
     if given["out"] is not None:
         check_directory(given["out"])
+    varied = only_axis(given["vary"])
+    refuse_fixed(click.get_current_context(), [varied])
     with _nothing_fits():
-        found = curves.curve(dict(_with_file(given)), given["vary"], command=_command_line())
+        found = curves.curve(dict(_with_file(given)), varied, command=_command_line())
     if given["out"] is not None:
         for path in write_files(given["out"], curves.files(found)):
             say(f"wrote {path}")
@@ -201,9 +204,11 @@ def breakeven(**given: Any) -> None:
 def sweep(**given: Any) -> None:
     """A grid of flags and assumptions as one CSV, a row per point and option."""
     from reports.commands import sweep as grids
+    from reports.commands.vary import refuse_fixed
 
     if given["out"] is not None:
         grids.check_target(given["out"])
+    refuse_fixed(click.get_current_context(), given["vary"])
     model_needed = not any(text.startswith("model=") for text in given["vary"])
     content = grids.sweep_csv(dict(_with_file(given, model_needed=model_needed)), given["vary"])
     if given["out"] is None:

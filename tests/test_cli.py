@@ -83,6 +83,17 @@ ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--
         (("prices", "--kind", "gpus"), 1, "gpu"),
         (("validate", "--runs", "/no/such/runs.csv"), 1, "runs.csv"),
         (("completion", "tcsh"), 1, "bash"),
+        (("breakeven", "--model", "7b", "--vary", "rows=1:9", "--vary", "epochs=1:3"), 1, "2 times"),
+        (("breakeven", "--model", "7b", "--vary", "rows=100:1000", "--rows", "50"), 1, "--rows gives one value"),
+        (("breakeven", "--model", "7b", "--vary", "rows=100:1000", "--set", "rows=50"), 1, "--set rows gives"),
+        (("sweep", "--model", "7b", "--vary", "gpu=h100,l4", "--gpu", "a100"), 1, "--gpu gives one value"),
+        (
+            ("sweep", "--model", "7b", "--vary", "retrain-every=1,2", "--set", "retrain_every_months=3"),
+            1,
+            "Drop one",
+        ),
+        (("measure", "--grid", "small", "--micro-batch", "4", "--out", "x.csv"), 1, "--micro-batch is of one"),
+        (("measure", "--grid", "small", "--no-autocast", "--out", "x.csv"), 1, "--autocast is of one"),
     ],
 )
 def test_a_refusal_says_what_is_allowed(
@@ -273,3 +284,11 @@ def test_flags_that_cannot_go_together_or_mean_nothing_are_refused(
     out, err, code = run(monkeypatch, capsys, "plan", "--model", "7b", *words)
     assert (out, code) == ("", 1)
     assert words[0] in err
+
+
+def test_a_profile_where_there_is_none_yet_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTCOST_CONFIG_DIR", str(tmp_path))
+    _, err, code = run(monkeypatch, capsys, "estimate", "--model", "7b", "--profile", "mybox")
+    assert (code, "there is none yet" in err, "ftcost calibrate" in err) == (1, True, True)

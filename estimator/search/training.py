@@ -129,12 +129,13 @@ def _check_batch(scenario: Scenario) -> None:
     Raises:
         NothingFitsError: fewer sequences per step than the cards take at once.
     """
-    least = (scenario.gpu_count or 1) * (scenario.micro_batch or 1)
+    cards = scenario.gpu_count or 1
+    least = cards * (scenario.micro_batch or 1)
     batch = scenario.assumptions["global_batch"]
     if least > batch:
         raise NothingFitsError(
-            f"nothing fits: {scenario.gpu_count or 1} cards x micro-batch {scenario.micro_batch or 1} take"
-            f" {least:,} sequences at once, more than --global-batch {batch:g}. Use --global-batch {least} or"
+            f"nothing fits: {cards} {'card' if cards == 1 else 'cards'} x micro-batch {scenario.micro_batch or 1}"
+            f" take {least:,} sequences at once, more than --global-batch {batch:g}. Use --global-batch {least} or"
             " more, or fewer cards."
         )
 

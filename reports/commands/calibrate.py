@@ -99,7 +99,7 @@ def _document(profile: Profile, fits: Sequence[MachineFit], problems: Sequence[R
 def show_fits(fits: Sequence[MachineFit], problems: Sequence[RowProblem], screen: Screen) -> None:
     """Errors before and after, and the factors, machine by machine."""
     for place, fit in enumerate(fits):
-        title = f"{fit.gpu} with {fit.stack}: {len(fit.ids)} runs"
+        title = f"{fit.gpu} with {fit.stack}: {len(fit.ids)} {'run' if len(fit.ids) == 1 else 'runs'}"
         screen.heading(title) if place else screen.line(title, strong=True)
         screen.table(
             [*words("median absolute error"), *numbers("figures", "shipped", "fitted"), *words("on unseen runs")],

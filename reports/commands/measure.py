@@ -38,6 +38,11 @@ DEVICES = ("accelerator", "cpu")
 MOST_STEPS = 10_000
 CEILING_COLUMNS = ("kind", "dtype", "shape", "value", "unit", "share_of_peak", "gpu", "device", "date", "notes")
 TERA, GIGA = 1e12, 1e9
+ONE_SETTING = (
+    "method", "quantization", "weights_dtype", "autocast", "optimizer", "recompute", "attention", "stack", "loss",
+    "lora_rank", "lora_targets", "micro_batch", "seq_len",
+)  # fmt: skip
+"""Flags of one setting, which a grid rules out."""
 PEAKS = {
     "bf16": "bf16_flop_per_s",
     "fp16": "fp16_flop_per_s",
@@ -86,7 +91,7 @@ def measure(
     if not pairs:
         say(f"ftcost: {out} holds every one of these settings already.")
         return 0
-    say(f"{device.name} ({device.gpu}): {len(pairs)} settings, the smallest first")
+    say(f"{device.name} ({device.gpu}): {_counted(len(pairs), 'setting')}, the smallest first")
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside: as by Ctrl-C
         if not given["no_ceilings"]:
@@ -98,7 +103,9 @@ def measure(
             say(f"[{done.place} of {done.total}] {done.row['id']}: {_said(done.row)}{left}")
     except KeyboardInterrupt:
         finished = len(rows) - kept
-        where = f"{finished} new rows are in {out}; --append goes on" if finished else "no row was finished"
+        where = (
+            f"{_counted(finished, 'new row')} in {out}; --append goes on" if finished else "no row was finished"
+        )
         say(f"ftcost: interrupted; the device is free; {where}.")
         return INTERRUPTED
     show_rows(rows[kept:], Screen())
@@ -113,14 +120,17 @@ def measure(
 
 def _settings(given: Mapping[str, Any]) -> list[Setting]:
     if given["grid"] is not None:
+        ignored = [f"--{name.replace('_', '-')}" for name in ONE_SETTING if given[name] is not None]
+        if ignored:
+            raise InputError(
+                f"--grid {given['grid']} has settings of its own, and {', '.join(ignored)}"
+                f" {'is' if len(ignored) == 1 else 'are'} of one. Drop either; --model replaces the grid's models."
+            )
         return read_grid(given["grid"], model=given["model"])
     if given["model"] is None:
         raise click.UsageError(f"Missing option '--model' / '-m', or --grid ({', '.join(GRIDS)} or a file).")
-    names = (
-        "model", "method", "quantization", "weights_dtype", "optimizer", "recompute", "attention", "stack", "loss",
-        "lora_targets", "micro_batch", "seq_len",
-    )  # fmt: skip
-    cells = {name: str(given[name]) for name in names if given[name] is not None}
+    cells = {name: str(given[name]) for name in ("model", *ONE_SETTING) if given[name] is not None}
+    cells = {"method": "lora", "seq_len": "2048", **cells}
     if given["lora_rank"] is not None:
         cells["lora_rank"] = f"{given['lora_rank']:g}"
     if given["autocast"] is not None:
@@ -200,6 +210,15 @@ def _rest(seconds: float) -> str:
     ('42 s', '10 min')
     """
     return f"{seconds:.0f} s" if seconds < 90.0 else duration(seconds / 3600.0)
+
+
+def _counted(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> _counted(1, "setting"), _counted(2, "setting")
+    ('1 setting', '2 settings')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _said(row: Row) -> str:

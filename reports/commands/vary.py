@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -12,10 +12,12 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from estimator.assumptions import shipped
 from estimator.errors import InputError, UnknownNameError
 from reports.commands.scenario_file import Given, file_flags, overlaid
+from reports.flags import parse_settings
 from reports.options import SETTINGS_NAME, Flag, plan_flags
 
 MAX_POINTS = 10_000
@@ -97,6 +99,42 @@ def axis(text: str) -> Axis:
         number=number,
         whole=whole,
     )
+
+
+def only_axis(texts: Sequence[str]) -> str:
+    """The one --vary of a command that follows one number.
+
+    Raises:
+        InputError: several.
+    """
+    if len(texts) > 1:
+        raise InputError(
+            f"--vary is given {len(texts)} times, and a break-even is against one number. Keep one, or use"
+            " `ftcost sweep` for a grid."
+        )
+    return texts[0]
+
+
+def refuse_fixed(context: click.Context, texts: Iterable[str]) -> None:
+    """Refuse what is varied and typed as one value too, by its flag or by --set; a file's value gives way.
+
+    Raises:
+        InputError: names both.
+    """
+    typed = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    }
+    fixed = {name: f"--{name.replace('_', '-')}" for name in typed & set(_flags())}
+    fixed |= {flag.assumption: fixed[name] for name, flag in _flags().items() if name in fixed and flag.assumption}
+    fixed |= {name: f"--set {name}" for name in parse_settings(context.params[SETTINGS_NAME])}
+    for text in texts:
+        name = axis(text).name
+        flag = _flags().get(name)
+        given = fixed.get(name) or (fixed.get(flag.assumption) if flag and flag.assumption else None)
+        if given:
+            raise InputError(f"{given} gives one value to what --vary {name} varies. Drop one.")
 
 
 def _example(name: str) -> str:

@@ -221,7 +221,7 @@ def breakeven_flags() -> Sequence[click.Parameter]:
     text = "NAME=LOW:HIGH[:POINTS], on a log scale from a factor of 10 on, or NAME=A,B,C; a flag or assumption."
     folder = "Folder for breakeven.csv and breakeven.png."
     return (
-        Flag("--vary", panel=WORK, required=True, help=f"{text} E.g. requests-per-day=1e3:1e7."),
+        Flag("--vary", panel=WORK, required=True, multiple=True, help=f"{text} E.g. requests-per-day=1e3:1e7."),
         *_asked_flags(),
         as_json(),
         Flag("--out", type=Place(), panel=OUTPUT, help=folder),

@@ -62,10 +62,14 @@ def measure_flags() -> Sequence[click.Parameter]:
     """Flags of ``ftcost measure``: one setting in the vocabulary of measured runs, or a grid of them."""
     return (
         model(required=False),
-        Flag("--grid", panel=WORK, help="small, full, or a CSV or TOML file of settings, instead of one setting."),
-        Flag("--method", default="lora", panel=TRAIN, help="full, lora or qlora. [lora]"),
-        Flag("--micro-batch", type=int, default=1, panel=WORK, help="Sequences per step. [1]"),
-        Flag("--seq-len", type=int, default=2048, panel=WORK, help="Tokens per sequence. [2048]"),
+        Flag(
+            "--grid",
+            panel=WORK,
+            help="small, full, or a CSV or TOML file of settings instead of one; --model replaces its models.",
+        ),
+        Flag("--method", panel=TRAIN, help="full, lora or qlora. [lora]"),
+        Flag("--micro-batch", type=int, panel=WORK, help="Sequences per step. [1]"),
+        Flag("--seq-len", type=int, panel=WORK, help="Tokens per sequence. [2048]"),
         Flag("--recompute", panel=TRAIN, help="none or full. [full]"),
         Flag("--quantization", panel=TRAIN, help="nf4 or nf4-double. [nf4 for qlora]"),
         Flag("--weights-dtype", panel=TRAIN, help="bf16, fp16 or fp32. [bf16]"),
