@@ -41,6 +41,7 @@ from estimator.numbers import HOURS_PER_MONTH
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
 from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity
 from estimator.scenario import Scenario, Workload, workload
+from estimator.search.engine_cards import serving_market
 from estimator.search.market import Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.search.training import SearchResult, search
@@ -204,11 +205,12 @@ def _serving(
     values = scenario.assumptions
     more = values["context_tokens" if scenario.goal == "facts" else "few_shot_tokens"]
     prompts = _tuned_input_tokens(values), values["input_tokens"] + more
+    runs, _ = serving_market(sellers, scenario=scenario)
     tuned, ready = (
         ReplicaTypes(
             architecture=model.architecture,
             scenario=replace(scenario, cpu=scenario.cpu or "none"),
-            market=sellers,
+            market=runs,
             input_tokens=tokens,
         )
         for tokens in prompts

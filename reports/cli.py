@@ -429,22 +429,7 @@ PARAMETERS: dict[Any, Any] = {
     sweep: options.sweep_flags,
     estimate: options.estimate_flags,
     serve_plan: options.serve_flags,
-    validate: lambda: (
-        options.Flag(
-            "--runs",
-            type=click.Path(path_type=Path),
-            panel=options.WORK,
-            help="CSV of measured runs. Required: model, method, gpu, micro_batch, seq_len. Measured:"
-            " peak_memory_gib (memory_kind: allocated, reserved, active or nvidia-smi), reserved_gib, device_gib,"
-            " tokens_per_s_per_gpu; serving: output_tokens_per_s_per_gpu.",
-        ),
-        options.Flag(
-            "--summary", is_flag=True, panel=options.OUTPUT, help="Only the errors over all runs and by method."
-        ),
-        options.settings(),
-        options.profile(),
-        options.as_json(),
-    ),
+    validate: options.validate_flags,
     measure: options.measure_flags,
     calibrate: options.calibrate_flags,
     models: options.listing_flags,

@@ -18,7 +18,7 @@ from reports.options.flag import (
 )
 from reports.options.market import serve_flags
 from reports.options.plan import breakeven_flags, compare_flags, plan_flags, sweep_flags
-from reports.options.run import calibrate_flags, estimate_flags, measure_flags
+from reports.options.run import calibrate_flags, estimate_flags, measure_flags, validate_flags
 
 __all__ = [
     "LIMITS",
@@ -43,4 +43,5 @@ __all__ = [
     "serve_flags",
     "settings",
     "sweep_flags",
+    "validate_flags",
 ]

@@ -123,3 +123,21 @@ def calibrate_flags() -> Sequence[click.Parameter]:
         Flag("--list", "list_them", is_flag=True, panel=OUTPUT, help="List the profiles that there are."),
         as_json(),
     )
+
+
+def validate_flags() -> Sequence[click.Parameter]:
+    """Flags of ``ftcost validate``."""
+    return (
+        Flag(
+            "--runs",
+            type=click.Path(path_type=Path),
+            panel=WORK,
+            help="CSV of measured runs. Required: model, method, gpu, micro_batch, seq_len. Measured:"
+            " peak_memory_gib (memory_kind: allocated, reserved, active or nvidia-smi), reserved_gib, device_gib,"
+            " tokens_per_s_per_gpu; serving: output_tokens_per_s_per_gpu.",
+        ),
+        Flag("--summary", is_flag=True, panel=OUTPUT, help="Only the errors over all runs and by method."),
+        settings(),
+        profile(),
+        as_json(),
+    )
