@@ -273,7 +273,7 @@ def _specs(
         )
     else:
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
-        reason = f"no card, alone or eight together, holds the model{within}"
+        reason = f"no card, alone or eight together, serves the model with {scenario.engine}{within}"
         ruled_out.append(RuledOut(what="self-hosted serving", reason=reason))
     known = scenario.goal != "facts"
     if not known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from estimator.accelerators import cpus
 from estimator.machine import profile_notes
 from estimator.numbers import GIB
 from estimator.provenance import old_prices
@@ -102,13 +103,14 @@ def _serving(plan: Plan, screen: Screen) -> None:
     options = plan.serving_options[:TOP_REPLICAS]
     if not options:
         return
+    processors = cpus() if plan.scenario.cpu in ("also", "only") else {}
     screen.heading("Replicas for the tuned model, cheapest cards (`ftcost serve-plan` shows all)")
     screen.table(
         [*words("replica", "held up by"), *numbers("replicas", "busy", "at peak", "P95 first", "per token")],
         [
             [
                 f"{option.gpus_per_replica} x {short(option.gpu_label)}, {option.weights_dtype}\n"
-                f"{option.provider}, ${option.usd_per_gpu_hour:.2f}/GPU-h",
+                f"{option.provider}, ${option.usd_per_gpu_hour:.2f}/{'hour' if option.gpu in processors else 'GPU-h'}",
                 option.binding,
                 str(option.replicas),
                 percent(option.utilisation_fraction),
