@@ -8,7 +8,7 @@ from estimator.accelerators import cpus
 from estimator.machine import profile_notes
 from estimator.numbers import GIB
 from estimator.provenance import old_prices
-from estimator.result import GROUPS, Arm, Estimate, Plan, TrainingOption
+from estimator.result import GROUPS, Arm, Estimate, Plan, ServingOption, TrainingOption
 from estimator.words import count, money, percent, seconds
 from reports import findings
 from reports.findings import accuracy
@@ -104,13 +104,17 @@ def _serving(plan: Plan, screen: Screen) -> None:
     if not options:
         return
     processors = cpus() if plan.scenario.cpu in ("also", "only") else {}
+
+    def unit(option: ServingOption) -> str:
+        return "hour" if option.gpu in processors else "GPU-h"
+
     screen.heading("Replicas for the tuned model, cheapest cards (`ftcost serve-plan` shows all)")
     screen.table(
         [*words("replica", "held up by"), *numbers("replicas", "busy", "at peak", "P95 first", "per token")],
         [
             [
                 f"{option.gpus_per_replica} x {short(option.gpu_label)}, {option.weights_dtype}\n"
-                f"{option.provider}, ${option.usd_per_gpu_hour:.2f}/{'hour' if option.gpu in processors else 'GPU-h'}",
+                f"{option.provider}, ${option.usd_per_gpu_hour:.2f}/{unit(option)}",
                 option.binding,
                 str(option.replicas),
                 percent(option.utilisation_fraction),
