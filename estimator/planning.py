@@ -42,7 +42,7 @@ from estimator.provenance import defaults_used, model_summary, next_commands, pr
 from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity
 from estimator.scenario import Scenario, Workload, workload
 from estimator.search.engine_cards import serving_market
-from estimator.search.market import Market, market
+from estimator.search.market import OWN, Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.search.training import SearchResult, search
 from estimator.serving import hourly_load
@@ -256,21 +256,22 @@ def _specs(
         adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
         if adapted:
             specs.append(served_otherwise(adapted, serving="shared"))
-        serverless = served_otherwise(
-            adapted or tuned[0],
-            serving="scale-to-zero",
-            load=hourly_load(
-                measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
-            ),
-        )
-        specs.append(
-            on_cheapest(
-                serverless,
-                choices=tuned_choices,
-                architecture=model.architecture,
-                values=scenario.assumptions,
+        if scenario.providers != (OWN,):
+            serverless = served_otherwise(
+                adapted or tuned[0],
+                serving="scale-to-zero",
+                load=hourly_load(
+                    measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
+                ),
             )
-        )
+            specs.append(
+                on_cheapest(
+                    serverless,
+                    choices=tuned_choices,
+                    architecture=model.architecture,
+                    values=scenario.assumptions,
+                )
+            )
     else:
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
         reason = f"no card, alone or eight together, serves the model with {scenario.engine}{within}"

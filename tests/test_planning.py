@@ -281,6 +281,12 @@ def test_contingency_raises_every_arm_alike() -> None:
     assert careful == pytest.approx(1.1 * plain)
 
 
+def test_bought_cards_do_not_sleep_for_free() -> None:
+    owned = plan(scenario(providers=("own",), no_api=True))
+    assert not any(arm.style == "tuned, scale-to-zero" for arm in owned.arms)
+    assert any(arm.style == "tuned" for arm in owned.arms)
+
+
 def test_without_apis_nothing_leaves_the_house() -> None:
     private = plan(scenario(no_api=True))
     assert {one.kind for one in private.arms} <= {"self-hosted", "ready-made"}
