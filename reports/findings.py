@@ -236,7 +236,9 @@ def retraining_notes(plan: Plan) -> list[str]:
             f"At {money(worth)} a month for full quality, {row.base:.2g} months between retrains cost least"
             f" ({row.low:.2g} to {row.high:.2g} over the range of the decay)."
         )
-        notes.append(chosen if row.status == "computed" else "The interval was set, not chosen by cost.")
+        given = plan.scenario.goal == "facts" and plan.scenario.data_changes_every_days is not None
+        by_cost = row.status == "computed" and not given
+        notes.append(chosen if by_cost else "The interval was given, not chosen by cost.")
     retrieval = [arm for arm in plan.arms if arm.style == "retrieval"]
     if retrieval:
         arm = min(retrieval, key=lambda one: one.total_usd.base)

@@ -91,7 +91,7 @@ def api_arms(
         common = partial(costs.prompting_lines, retired=True)
         notes += (
             f"{model.reference} stops answering after {model.available_until.isoformat()}, inside the horizon:"
-            " a move to another model is certain, and counted.",
+            " a move to another model is certain, and counted unless one comes before.",
         )
         parameters += (_retirement(model, model.available_until, scenario.as_of),)
     minimum = scenario.assumptions.row("cache_minimum_tokens")

@@ -9,12 +9,12 @@ import numpy as np
 
 from estimator.assumptions import Assumptions
 from estimator.errors import InputError
+from estimator.money.common_costs import TOKENS_PER_MILLION
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import Number
 from pricing import api_model
 
 MONTHS_OF_DECAY = 6.0
-TOKENS_PER_MILLION = 1e6
 
 
 def months_to_floor(*, quality_floor_fraction: Number, quality_decay_fraction: Number) -> Number:

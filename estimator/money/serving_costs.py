@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from estimator.algebra import Value, ceil, exponential, maximum, minimum
+from estimator.algebra import Value, ceil, maximum, minimum
 from estimator.money.lines import Line, Parameters, monthly, once
-from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
-from estimator.serving.traffic import mean_requests_per_s, peak_replicas
+from estimator.numbers import HOURS_PER_MONTH
+from estimator.serving.traffic import mean_requests_per_s, peak_replicas, scale_to_zero_hours
 
 LOAD_BANDS = 4
 LOAD_LEVEL = "load_level_"
@@ -67,25 +67,26 @@ def shared_serving_lines(x: Parameters) -> list[Line]:
 def scale_to_zero_lines(x: Parameters) -> list[Line]:
     """Serverless GPUs: replicas follow the load through the day, the last one sleeps between requests.
 
-    In each band of the day whole replicas at the load ceiling, of which the last is awake if a request came
-    within the keep-alive time before, 1 - exp(-r K) for arrivals at random, and each of the r exp(-r K) requests
-    an hour that finds it asleep pays a start-up; never less than its work. The hours of all bands are summed,
-    never the mean load divided.
+    In each band of the day whole replicas at the load ceiling, of which the last is awake as
+    ``scale_to_zero_hours`` says, and never less than its work. The hours of all bands are summed, never the mean
+    load divided.
     """
-    per_hour = mean_requests_per_s(requests_per_month=x["requests_in_month"]) * SECONDS_PER_HOUR
-    usable_per_hour = (
+    mean = mean_requests_per_s(requests_per_month=x["requests_in_month"])
+    usable = (
         x["requests_per_s_per_replica"]
         * x["serving_speed_ratio"]
         * x["slo_throughput_fraction"]
         * x["max_load_fraction"]
-        * SECONDS_PER_HOUR
     )
     held: Value = 0.0
     for band in range(1, LOAD_BANDS + 1):
-        requests = per_hour * x[f"{LOAD_LEVEL}{band}"]
-        asleep = exponential(0 - requests * x["keep_alive_hours"])
-        awake = minimum(1 - asleep + requests * asleep * x["serving_start_up_hours"], 1)
-        needed = requests / usable_per_hour
+        rate = mean * x[f"{LOAD_LEVEL}{band}"]
+        awake = scale_to_zero_hours(
+            hourly_requests_per_s=rate,
+            keep_alive_hours=x["keep_alive_hours"],
+            start_up_hours=x["serving_start_up_hours"],
+        )
+        needed = rate / usable
         held = held + maximum(awake, minimum(needed, 1)) + maximum(ceil(needed) - 1, 0)
     hours = held / x["load_bands"] * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
     price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from estimator.algebra import Value, ceil, maximum
+from estimator.algebra import Value, ceil, exponential, maximum, minimum
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array, Number
+
+MOST_PEAK_OF_A_DAY = 20.0
+"""Peak over the mean that a curve of 24 hours may have; its single busiest hour could reach 24."""
 
 
 def mean_requests_per_s(*, requests_per_month: Value) -> Value:
@@ -73,10 +77,20 @@ def day_night_profile(*, peak_to_mean: float, hours: int = 24) -> Array:
 def hourly_load(*, measured: Sequence[float], peak_to_mean: float) -> Array:
     """Load of each hour over the mean: what was measured, else a day-night curve with this peak.
 
+    A day's busiest hour is at most 24 times its mean; above ``MOST_PEAK_OF_A_DAY`` all of the load falls on one of
+    several days. Source: derived.
+
     >>> hourly_load(measured=(0.5, 1.5), peak_to_mean=3.0).tolist()
     [0.5, 1.5]
+    >>> profile = hourly_load(measured=(), peak_to_mean=100.0)
+    >>> round(float(profile.max()), 3), round(float(profile.mean()), 3)
+    (100.0, 1.0)
     """
-    return np.asarray(measured) if measured else day_night_profile(peak_to_mean=peak_to_mean)
+    if measured:
+        return np.asarray(measured)
+    days = math.ceil(peak_to_mean / MOST_PEAK_OF_A_DAY)
+    busy = day_night_profile(peak_to_mean=peak_to_mean / days) * days
+    return np.concatenate([busy, np.zeros((days - 1) * len(busy))])
 
 
 def hourly_replicas(
@@ -114,22 +128,20 @@ def started_replicas(*, held: Array) -> Array:
     return np.asarray(np.maximum(held - np.roll(held, 1, axis=-1), 0.0))
 
 
-def scale_to_zero_hours(
-    *, hourly_requests_per_s: Array, keep_alive_hours: Number, start_up_hours: Number
-) -> Array:
+def scale_to_zero_hours(*, hourly_requests_per_s: Value, keep_alive_hours: Value, start_up_hours: Value) -> Value:
     """Part of each hour that a replica which sleeps without requests is paid for, start-ups included.
 
     A moment is awake if a request came within the keep-alive time K before it: 1 - exp(-r K), r the requests an
     hour. Requests that find it asleep, r exp(-r K) of them, each pay a start-up, in which it serves nobody; the
-    sum is at most the whole hour. Poisson arrivals. Source: derived.
+    sum is at most the whole hour. Poisson arrivals. Takes numbers, arrays and spreadsheet cells. Source: derived.
 
     >>> scale_to_zero_hours(hourly_requests_per_s=np.array([0.0, 1 / 3600, 1.0]), keep_alive_hours=0.5,
     ...                     start_up_hours=0.05).round(3).tolist()
     [0.0, 0.424, 1.0]
     """
-    hourly = np.asarray(hourly_requests_per_s) * SECONDS_PER_HOUR
-    asleep = np.exp(-hourly * keep_alive_hours)
-    return np.minimum(1.0 - asleep + hourly * asleep * start_up_hours, 1.0)
+    hourly = hourly_requests_per_s * SECONDS_PER_HOUR
+    asleep = exponential(0 - hourly * keep_alive_hours)
+    return minimum(1 - asleep + hourly * asleep * start_up_hours, 1)
 
 
 def cold_start_fraction(*, hourly_requests_per_s: Array, keep_alive_hours: Number) -> Array:
