@@ -10,14 +10,17 @@ The objective is the mean of |ln(predicted / measured)|, each term capped at CAP
 misreported do not steer, each team's rows weighted by 1/sqrt(number). Coordinate search on a grid inside each
 constant's bounds, from a start that was set before looking at the data: deterministic, no random numbers.
 
+The gaps of the allocator start from a replay of its rules (`torch_pool.py`), what a quantised module keeps from
+the code of bitsandbytes.
+
 Constants of the allocator's pool and of the process also meet the nvidia-smi figures that the notes of the fms
 speed runs state. Those of the Qwen runs are a team that is never fitted: they only check.
 
 Held out, twice: all rows of one team at a time (a constant that only this team informs then stays at its
 start), and all rows of one model of one team at a time. The P10 and P90 of a constant are those of the second
 kind of refits. The spread of the predictions has to serve both a new model of a known team and a new team: for
-each group of stacks it is the 80th percentile of both kinds of held-out errors, those of a new team counted
-twice, each divided by the share of the figure that is not weights and optimizer state. Stacks without runs have
+each group of stacks it is the 80th percentile of both kinds of held-out errors together, each divided by the
+share of the figure that is not weights and optimizer state. Stacks without runs have
 the 80th percentile of all errors of new teams, each team counted once. Whether a run fits does
 not depend on the gaps in which teams differ most: there the spread is the 80th percentile of the second kind of
 reserved errors.
@@ -26,6 +29,7 @@ reserved errors.
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -43,7 +47,6 @@ FILE = Path(__file__).parents[1] / "estimator" / "data" / "memory.toml"
 CAP = 0.4
 GRID = 17
 SWEEPS = 3
-NEW_TEAM_COUNTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,22 @@ class Free:
     high: float
 
 
+def replayed(column: str, *, one_length: bool) -> float:
+    """Mean gaps of the replays with batches of one length, or of many."""
+    with Path(__file__).with_name("torch_pool.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["median_length"] == "0") == one_length]
+    return float(np.mean([float(row[column]) for row in rows]))
+
+
 FREE = {
     "memory_turn_hidden_copies": Free(4.0, 1.0, 8.0),
     "memory_full_loss_bytes_per_logit_hf_lean": Free(12.0, 8.0, 18.0),
     "memory_full_loss_bytes_per_logit_hf_fused": Free(10.0, 4.0, 14.0),
     "memory_chunked_loss_bytes_per_logit_litgpt": Free(8.0, 4.0, 12.0),
-    "memory_quantized_extra_bytes_per_hidden": Free(0.0, 0.0, 32.0),
+    "memory_quantized_input_bytes": Free(2.0, 0.0, 6.0),
     "memory_dequantized_head_bytes_per_weight": Free(2.0, 2.0, 8.0),
-    "memory_gaps_one_length_fraction": Free(0.1, 0.0, 0.5),
-    "memory_gaps_many_lengths_fraction": Free(0.4, 0.0, 3.0),
+    "memory_gaps_one_length_fraction": Free(replayed("gaps_per_dynamic", one_length=True), 0.0, 0.5),
+    "memory_gaps_many_lengths_fraction": Free(replayed("gaps_per_logits", one_length=False), 0.0, 3.0),
     "memory_gaps_common_length_tokens": Free(2048.0, 512.0, 8192.0),
     "memory_pool_slack_bytes": Free(5e8, 0.0, 2e9),
     "memory_collectives_bytes": Free(5e8, 0.0, 1.5e9),
@@ -85,6 +95,11 @@ def team(row: MeasuredRow) -> str:
     """Who measured: the id without its number."""
     name = row.id.rsplit("-", 1)[0]
     return SAME_TEAM.get(name, name)
+
+
+def fold(row: MeasuredRow) -> str:
+    """One model of one team."""
+    return f"{team(row)} {row.run.architecture.id}"
 
 
 def device_rows() -> tuple[list[MeasuredRow], list[MeasuredRow]]:
@@ -217,16 +232,12 @@ def shares(rows: list[MeasuredRow], constants: Mapping[str, float]) -> np.ndarra
 
 
 def scales(names: np.ndarray, weights: np.ndarray, *errors: np.ndarray) -> dict[str, float]:
-    """Logistic scale of each group: its 80 % interval holds 80 % of these errors by weight (each over its share).
-
-    Errors of the last kind given count NEW_TEAM_COUNTS times.
-    """
-    counts = [1.0] * (len(errors) - 1) + [NEW_TEAM_COUNTS]
+    """Logistic scale of each group: its 80 % interval holds 80 % of these errors, each over its share."""
     found = {}
     for name in sorted(set(names)):
         inside = names == name
         sizes = np.concatenate([np.abs(kind[inside]) for kind in errors])
-        masses = np.concatenate([count * weights[inside] for count in counts])
+        masses = np.tile(weights[inside], len(errors))
         order = np.argsort(sizes)
         reached = np.cumsum(masses[order])
         found[str(name)] = float(sizes[order][np.searchsorted(reached, 0.8 * reached[-1])] / math.log(9.0))
@@ -265,7 +276,7 @@ def main() -> None:
     constants = search.fit(np.ones(len(rows), dtype=bool))
     inside = search._errors(range(len(rows)), constants)
     by_team, _ = search.held_out(team, constants)
-    by_model, fits = search.held_out(lambda row: f"{team(row)} {row.run.architecture.id}", constants)
+    by_model, fits = search.held_out(fold, constants)
     names = np.array([spread_name(run=row.run, kind=row.memory_kind) for row in rows])
     share = shares(rows, constants)
     new_model, new_team = by_model / share, by_team / share
@@ -294,18 +305,19 @@ def main() -> None:
     rows, names, weights = rows[:listed], names[:listed], search.weights[:listed]
     share = share[:listed]
     inside, new_model, new_team = inside[:listed], new_model[:listed], new_team[:listed]
-    half = np.arange(len(rows)) % 2 == 0
     print(
         f"\n80 % interval: holds {coverage(names, inside / share, spread):.1%} (in sample),"
         f" {coverage(names, new_model, spread):.1%} (one model held out),"
         f" {coverage(names, new_team, spread):.1%} (one team held out)"
     )
-    for title, inner in (("even", half), ("odd", ~half)):
-        other = scales(names[~inner], weights[~inner], new_model[~inner], new_team[~inner])
-        print(
-            f"spread from the other half: holds {coverage(names[inner], new_model[inner], other):.1%} and"
-            f" {coverage(names[inner], new_team[inner], other):.1%} of {title} rows"
-        )
+    folds = np.array([fold(row) for row in rows])
+    held_model, held_team = np.zeros(len(rows)), np.zeros(len(rows))
+    for one in sorted(set(folds)):
+        own = folds == one
+        spread_without = spread | scales(names[~own], weights[~own], new_model[~own], new_team[~own])
+        held_model[own] = coverage(names[own], new_model[own], spread_without)
+        held_team[own] = coverage(names[own], new_team[own], spread_without)
+    print(f"spread without the model's own rows: holds {held_model.mean():.1%} and {held_team.mean():.1%}")
     values = {
         name: (constants[name], *map(float, np.quantile([fit[name] for fit in fits], [0.1, 0.9]))) for name in FREE
     } | {name: (value, 0.7 * value, 1.4 * value) for name, value in (spread | need).items()}

@@ -146,6 +146,30 @@ def test_one_key_head_costs_falcon_its_score_matrices(changes, tracked_gib):
     assert allocated(r.with_(stack="litgpt")) < 0.95 * allocated(r)
 
 
+def test_litgpt_keeps_what_quantised_modules_read():
+    """Per layer and token of Llama 2 7B: input of q k v, of o, of gate and up, of down."""
+    r = run(
+        "meta-llama/Llama-2-7b-hf", method="qlora", quantization="nf4", stack="litgpt", loss="chunked",
+        lora_targets=("q", "v"), lora_rank=32.0, micro_batch=2.0, global_batch=2.0, seq_len=512.0,
+    )  # fmt: skip
+    without = memory(run=r, constants=CONSTANTS | {"memory_quantized_input_bytes": 0.0}).allocated_bytes
+    read = 3 * 4096 + 11008
+    assert allocated(r) - without == pytest.approx(
+        CONSTANTS["memory_quantized_input_bytes"] * read * 32 * 1024, rel=1e-6
+    )
+
+
+def test_a_real_process_holds_at_least_what_the_allocators_rules_leave():
+    with (TRUTHS.parent / "torch_pool.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    one = [float(row["gaps_per_dynamic"]) for row in rows if row["median_length"] == "0"]
+    many = [float(row["gaps_per_logits"]) for row in rows if row["median_length"] != "0"]
+    assert (len(one), len(many)) == (9, 18)
+    assert CONSTANTS["memory_gaps_one_length_fraction"] >= max(one)
+    assert CONSTANTS["memory_gaps_many_lengths_fraction"] >= max(many)
+    assert min(many) > 2 * min(one)
+
+
 def test_the_spread_grows_with_the_share_that_is_not_state():
     long, short = (run(recompute="full", seq_len=length, method="lora") for length in (8192.0, 256.0))
     ratios = []

@@ -172,8 +172,9 @@ def activations(
     stream = max(residual_bytes(run=run), e)
     inputs = stream * widths.hidden
     extra = (stream - 2.0) * 2.0 * widths.hidden if e == 2.0 else 0.0
-    if run.quantization and traits.quantized_extra:
-        extra += constants["memory_quantized_extra_bytes_per_hidden"] * widths.hidden
+    if run.quantization and traits.keeps_quantized_inputs:
+        inputs_read = widths.trained_inputs + widths.attention_out
+        extra += constants["memory_quantized_input_bytes"] * inputs_read
     layer = layer_bytes_per_token(run=run, traits=traits, widths=widths, adapted=adapted) + extra
     # 1F1B keeps as many micro-batches as there are stages in flight on the first stage.
     in_flight = np.minimum(run.pp, run.micro_batches)

@@ -93,7 +93,9 @@ def spread_name(*, run: Run, kind: str) -> str:
     """The registry row with the spread of ln(measured / predicted) for a memory kind and a group of stacks."""
     stack = "hf" if run.stack in HF_STACKS else run.stack
     if kind in ("allocated", "active"):
-        return f"memory_error_scale_allocated_{ALLOCATED_GROUPS.get(stack, 'other')}"
+        group = ALLOCATED_GROUPS.get(stack, "other")
+        quantized = group == "hf" and bool(run.quantization)
+        return f"memory_error_scale_allocated_{group}{'_quantized' if quantized else ''}"
     group = "many_lengths" if many_lengths(run=run) else RESERVED_GROUPS.get(stack, "other")
     return f"memory_error_scale_reserved_{group}"
 

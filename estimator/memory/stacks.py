@@ -31,7 +31,8 @@ class Traits:
         unties_head: tied embedding and head are held as two tensors.
         quantizes_head: the head is quantised with the other linear modules.
         expands_keys: keys and values are repeated to the number of query heads before flash attention too.
-        quantized_extra: a quantised base keeps further hidden-sized tensors per layer (fitted).
+        keeps_quantized_inputs: modules of a quantised base keep their input to the end of the backward pass, as
+            bitsandbytes did in the versions that the stack pins.
         unsharded_accumulation: gradients stay unsharded while micro-batches accumulate.
         retains_input_gradients: sharded frozen layers keep the gradient of their input to the end of backward.
         fused_cross_entropy: one kernel reads all 16-bit logits and writes their 16-bit gradient.
@@ -52,7 +53,7 @@ class Traits:
     unties_head: bool = False
     quantizes_head: bool = False
     expands_keys: bool = False
-    quantized_extra: bool = False
+    keeps_quantized_inputs: bool = False
     unsharded_accumulation: bool = False
     retains_input_gradients: bool = False
     fused_cross_entropy: bool = False
@@ -87,7 +88,7 @@ TRAITS: dict[Stack, Traits] = {
         unties_head=True,
         quantizes_head=True,
         expands_keys=True,
-        quantized_extra=True,
+        keeps_quantized_inputs=True,
         unsharded_accumulation=True,
         constants="litgpt",
     ),
