@@ -37,8 +37,8 @@ MEASURED = ("peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", *OTHER_MEM
 """Columns of what was measured."""
 
 SETTINGS = (
-    *REQUIRED, "quantization", "weights_dtype", "compute_dtype", "autocast", "optimizer", "lora_rank",
-    "lora_targets", "also_trained", "gpus", "sharding", "tp", "pp", "cp", "ep", "offload", "global_batch",
+    *REQUIRED, "quantization", "experts_quantized", "weights_dtype", "compute_dtype", "autocast", "optimizer",
+    "lora_rank", "lora_targets", "also_trained", "gpus", "sharding", "tp", "pp", "cp", "ep", "offload", "global_batch",
     "recompute", "attention", "stack", "loss",
 )  # fmt: skip
 """Columns of what was run."""
@@ -198,6 +198,9 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
     autocast = cell("autocast")
     if autocast not in ("yes", "no"):
         raise UnknownNameError("autocast", autocast, ["yes", "no"], where="autocast")
+    experts_quantized = cells.get("experts_quantized") or "yes"
+    if experts_quantized not in ("yes", "no"):
+        raise UnknownNameError("experts_quantized", experts_quantized, ["yes", "no"], where="experts_quantized")
     gpu, accelerator = _accelerator(cells)
     if not gpu:
         assumed.append(f"gpu={GENERIC_ACCELERATOR}")
@@ -213,6 +216,7 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         accelerator=accelerator,
         method=method,  # type: ignore[arg-type]
         quantization=one_of("quantization"),
+        experts_quantized=experts_quantized == "yes",
         weights_dtype=one_of("weights_dtype"),
         compute_dtype=one_of("compute_dtype"),
         autocast=autocast == "yes",

@@ -39,6 +39,12 @@ def block_linear_parameters(*, architecture: Architecture) -> int:
     )
 
 
+def expert_parameters(*, architecture: Architecture) -> int:
+    """Parameters of all routed experts; 0 where there are none."""
+    experts = (linear for linear in architecture.linears if linear.group == "expert")
+    return sum(linear_parameters(linear=linear) for linear in experts)
+
+
 def embedding_parameters(*, architecture: Architecture) -> int:
     """Token embedding plus learned positions: (vocabulary + positions) x hidden."""
     return (architecture.vocab + architecture.learned_positions) * architecture.hidden

@@ -62,6 +62,8 @@ class TrainingOption:
         roles: why it is listed: cheapest, fastest, smallest (of its method).
         gpu, gpus, gpus_billed: card, cards used, cards paid for (whole instances).
         memory_parts_bytes: at the peak, per card; sums to ``allocated_bytes``.
+        whole_experts_bytes: that peak where bitsandbytes leaves a mixture's experts unquantised, as under
+            Transformers 5; 0 where it has nothing to leave.
         device_bytes, limit_bytes: what the card shows as used, and what it offers.
         fits: yes, likely, risky or no, with the probability.
         loaded_bytes, checkpoint_bytes: weights read at the start, and the size of one checkpoint.
@@ -94,6 +96,7 @@ class TrainingOption:
     trainable_parameters: float
     memory_parts_bytes: Mapping[str, float]
     allocated_bytes: float
+    whole_experts_bytes: float
     reserved_bytes: float
     device_bytes: float
     limit_bytes: float

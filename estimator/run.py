@@ -58,6 +58,8 @@ class Run:
         architecture, accelerator: what is trained, and on what.
         method: full, lora or qlora.
         quantization: of the frozen base ("" for none).
+        experts_quantized: routed experts are quantised with it; no where they are one fused tensor a layer,
+            which bitsandbytes under Transformers 5 leaves as it is.
         weights_dtype: of the parameters that the trainer keeps (fp32: full-precision masters under autocast
             or sharded mixed precision).
         compute_dtype: of the matrix products.
@@ -79,6 +81,7 @@ class Run:
     accelerator: Accelerator
     method: Method
     quantization: Quantization = ""
+    experts_quantized: bool = True
     weights_dtype: WeightsDtype = "bf16"
     compute_dtype: ComputeDtype = "bf16"
     autocast: bool = False

@@ -222,6 +222,7 @@ def estimate(**given: Any) -> None:
     """One exact configuration: memory by part, FLOP, and where the step's time goes."""
     from reports.commands.estimate import (
         answer_estimate,
+        expert_notes,
         machine_notes,
         run_from_flags,
         show_estimate,
@@ -230,7 +231,8 @@ def estimate(**given: Any) -> None:
     )
     from reports.commands.plot import Plot
 
-    autocast = {None: None, True: "yes", False: "no"}[given["autocast"]]
+    said = {None: None, True: "yes", False: "no"}
+    yes_or_no = {name: said[given[name]] for name in ("autocast", "experts_quantized")}
     run, values = run_from_flags(
         model=given["model"],
         gpu=given["gpu"],
@@ -241,7 +243,7 @@ def estimate(**given: Any) -> None:
         global_batch=given["global_batch"],
         seq_len=given["seq_len"],
         lora_rank=given["lora_rank"],
-        cells={**{name: given[name] for name in CELLS}, "autocast": autocast},
+        cells={**{name: given[name] for name in CELLS}, **yes_or_no},
     )
     picture = Plot.of(given["plot"], dpi=given["dpi"])
     answer = answer_estimate(run=run, constants=values)
@@ -254,7 +256,8 @@ def estimate(**given: Any) -> None:
         print(json.dumps(answer, indent=2))
         return
     screen = Screen()
-    show_estimate(run=run, answer=answer, screen=screen, notes=machine_notes(run=run, constants=values))
+    notes = (*machine_notes(run=run, constants=values), *expert_notes(run=run, answer=answer))
+    show_estimate(run=run, answer=answer, screen=screen, notes=notes)
     if given["what_if"]:
         held = answer["memory"]
         fits = held["fits"] == "yes"

@@ -91,6 +91,7 @@ def training_option(method: str, *, scale: float = 1.0, gpus: int = 1, **changes
         "trainable_parameters": 7.6e9 if method == "full" else 4.0e7,
         "memory_parts_bytes": parts,
         "allocated_bytes": allocated,
+        "whole_experts_bytes": 0.0,
         "reserved_bytes": allocated * 1.02,
         "device_bytes": allocated * 1.02 + 0.6 * GIB,
         "limit_bytes": 79.6 * GIB,

@@ -124,6 +124,19 @@ def test_estimate_answers_in_its_published_schema(
     assert sum(answer["speed"]["parts_s"].values()) == pytest.approx(answer["speed"]["step_s"])
 
 
+def test_estimate_says_what_transformers_5_makes_of_a_quantised_mixture(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("estimate", "--model", "mixtral-8x7b", "--method", "qlora", "--gpu", "b200", "--json")
+    usual = json.loads(run(monkeypatch, capsys, *words)[0])["memory"]
+    whole = json.loads(run(monkeypatch, capsys, *words, "--no-experts-quantized")[0])["memory"]
+    assert usual["whole_experts_bytes"] == whole["allocated_bytes"] > usual["allocated_bytes"]
+    assert "whole_experts_bytes" not in whole
+    out, _, _ = run(monkeypatch, capsys, *words[:-1])
+    peaks = [f"{memory['allocated_bytes'] / 2**30:.2f} GiB" for memory in (whole, usual)]
+    assert " instead of ".join(peaks) in " ".join(out.split())
+
+
 def test_a_config_file_gives_the_same_answer_as_the_catalogue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

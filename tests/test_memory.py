@@ -11,7 +11,7 @@ from estimator.assumptions import shipped
 from estimator.errors import UnknownNameError
 from estimator.hf.config import read_config
 from estimator.measured import read_runs
-from estimator.memory import fits_word, memory, predicted_bytes, predicted_range_bytes
+from estimator.memory import fits_word, memory, predicted_bytes, predicted_range_bytes, with_whole_experts
 from estimator.models import resolve_model
 from estimator.numbers import GIB
 from estimator.run import CHOICES, Run, lora_roles
@@ -72,6 +72,24 @@ def test_nf4_leaves_embeddings_and_head_alone():
     rest = 7_241_732_096 - linear
     assert parts["weights"] == pytest.approx(linear / 2 + 2 * rest)
     assert parts["quantization_constants"] == pytest.approx(linear * 0.127 / 8, rel=2e-3)
+
+
+def test_experts_that_bitsandbytes_leaves_alone_are_held_whole():
+    """Mixtral's experts, 32 x 8 x 3 x 4096 x 14336 numbers: PEFT holds them in fp32, a lean stack in bf16."""
+    experts = 32 * 8 * 3 * 4096 * 14336
+    for stack, each in (("hf", 4.0), ("hf-lean", 2.0)):
+        quantised = run("mistralai/Mixtral-8x7B-v0.1", method="qlora", quantization="nf4-double", stack=stack)
+        whole = with_whole_experts(run=quantised, constants=CONSTANTS).parts_bytes
+        packed = memory(run=quantised, constants=CONSTANTS).parts_bytes
+        assert whole["weights"] - packed["weights"] == pytest.approx(experts * (each - 0.5))
+        scales = packed["quantization_constants"] - whole["quantization_constants"]
+        assert scales == pytest.approx(experts * (1 / 64 + 4 / (64 * 256)))
+    for other in (
+        run(method="qlora", quantization="nf4"),
+        quantised.with_(stack="litgpt"),
+        quantised.with_(experts_quantized=False),
+    ):
+        assert with_whole_experts(run=other, constants=CONSTANTS) is None
 
 
 def test_the_loss_peak_of_a_recomputed_lora_run_by_hand():

@@ -6,6 +6,7 @@ from estimator.advice.facts import Condition, Facts, Words
 from estimator.assumptions import shipped
 from estimator.money.arms import METHOD_LABELS
 from estimator.money.series import DAYS_PER_MONTH
+from estimator.numbers import GIB
 from estimator.result import TrainingOption
 from estimator.words import count, interval, money, percent
 
@@ -62,6 +63,17 @@ def _cluster_is_not_needed(facts: Facts) -> Words | None:
         "fill": percent(option.device_bytes / option.limit_bytes),
         "hours": f"{option.hours.base:.2g}",
         "usd": money(option.usd.base),
+    }
+
+
+def _experts_stay_whole(facts: Facts) -> Words | None:
+    option = _option(facts) or _cheapest(facts, "qlora")
+    if option is None or not option.whole_experts_bytes:
+        return None
+    return {
+        "whole": f"{option.whole_experts_bytes / GIB:.0f}",
+        "quantised": f"{option.allocated_bytes / GIB:.0f}",
+        "card": f"{option.limit_bytes / GIB:.0f}",
     }
 
 
@@ -145,6 +157,7 @@ CONDITIONS: dict[str, Condition] = {
     "full_and_lora_fit": _full_and_lora_fit,
     "one_card_is_enough": _one_card_is_enough,
     "cluster_is_not_needed": _cluster_is_not_needed,
+    "experts_stay_whole": _experts_stay_whole,
     "many_epochs": _many_epochs,
     "overfitting": _overfitting,
     "few_experiments": _few_experiments,

@@ -14,6 +14,12 @@ DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 SPREAD = 0.02
 """Standard deviation of random weights: the usual one, so that nothing overflows."""
 
+FUSED_SINCE = 5
+"""Major version of Transformers from which the experts of a layer are one tensor."""
+
+RECOMPUTE = {"use_reentrant": False}
+"""How the Trainer of Transformers 5 recomputes; the other way is the default of Transformers 4."""
+
 
 def build_model(job: Mapping[str, Any], *, device: Any) -> Any:
     """The model of a job, in training mode: weights on the device, adapters in place, recompute set.
@@ -40,6 +46,11 @@ def build_model(job: Mapping[str, Any], *, device: Any) -> Any:
         raise InputError(f"built {built:,} parameters where the catalogue counts {job['parameters']:,}.")
     quantization = cells.get("quantization", "")
     if quantization:
+        if "experts_quantized" in cells and int(transformers.__version__.partition(".")[0]) < FUSED_SINCE:
+            raise InputError(
+                f"transformers {transformers.__version__} keeps experts as modules, which would be quantised;"
+                f" a mixture is measured with QLoRA from version {FUSED_SINCE} on."
+            )
         _quantise(model, double=quantization == "nf4-double", compute=dtype, device=device)
     _materialise(model, device=device)
     model.train()
@@ -48,14 +59,15 @@ def build_model(job: Mapping[str, Any], *, device: Any) -> Any:
         import peft
 
         model.is_loaded_in_4bit = True
-        model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=recompute)
-    elif recompute:
-        model.gradient_checkpointing_enable()
+        model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if recompute:
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable(RECOMPUTE)
     if cells["method"] != "full":
         import peft
 
         adapters = peft.LoraConfig(r=int(cells["lora_rank"]), target_modules=job["modules"], task_type="CAUSAL_LM")
-        if recompute and not quantization:
+        if recompute:
             model.enable_input_require_grads()
         model = peft.get_peft_model(model, adapters)
     return model

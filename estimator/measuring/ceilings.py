@@ -14,6 +14,9 @@ from estimator.measuring.device import synchronise, versions
 LEAST_S = 0.1
 """How long each probe repeats its work."""
 
+NOT_HERE = (RuntimeError, AttributeError, ValueError, OSError)
+"""What torch and bitsandbytes raise where a device, or their build, lacks the operation."""
+
 CARD_SHAPES = ((4096, 4096, 4096), (8192, 8192, 8192), (2048, 4096, 11008), (16384, 5120, 5120), (512, 4096, 4096))
 CPU_SHAPES = ((256, 256, 256), (512, 512, 512))
 CARD_COPY_BYTES, CPU_COPY_BYTES = 2**30, 2**24
@@ -51,6 +54,16 @@ def _row(kind: str, dtype: str, shape: str, figures: tuple[float, str] | str) ->
         "unit": figures[1],
         "notes": "",
     }
+
+
+def _reason(error: Exception) -> str:
+    """Why a probe has no figure, on one line.
+
+    >>> _reason(NotImplementedError())
+    'not on this device: NotImplementedError'
+    """
+    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return f"not on this device: {said[:120]}"
 
 
 def _seconds(work: Callable[[], Any], device: Any) -> float:
@@ -99,8 +112,8 @@ def _product(name: str, shape: tuple[int, int, int], device: Any) -> tuple[float
                 return left @ right
 
         seconds = _seconds(work, device)
-    except (RuntimeError, AttributeError, NotImplementedError) as error:
-        return f"not on this device: {str(error).splitlines()[0][:120]}"
+    except NOT_HERE as error:
+        return _reason(error)
     return 2.0 * m * k * n / seconds / 1e12, "TFLOP/s"
 
 
@@ -112,8 +125,8 @@ def _copy(size: int, source: Any, target: Any) -> tuple[float, str] | str:
         here = torch.ones(size, dtype=torch.uint8, device=source)
         there = torch.empty(size, dtype=torch.uint8, device=target)
         seconds = _seconds(lambda: there.copy_(here), source)
-    except RuntimeError as error:
-        return f"not on this device: {str(error).splitlines()[0][:120]}"
+    except NOT_HERE as error:
+        return _reason(error)
     moved = size * (2 if source == target else 1)
     return moved / seconds / 1e9, "GB/s"
 
@@ -127,6 +140,9 @@ def _dequantise(device: Any) -> tuple[float, str] | str:
     except ImportError:
         return "bitsandbytes is not installed"
     weight = torch.randn(NF4_SHAPE, dtype=torch.bfloat16, device=device)
-    packed, state = functional.quantize_4bit(weight, quant_type="nf4")
-    seconds = _seconds(lambda: functional.dequantize_4bit(packed, state), device)
+    try:
+        packed, state = functional.quantize_4bit(weight, quant_type="nf4")
+        seconds = _seconds(lambda: functional.dequantize_4bit(packed, state), device)
+    except NOT_HERE as error:
+        return _reason(error)
     return weight.numel() / seconds / 1e9, "billion parameters/s"

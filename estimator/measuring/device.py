@@ -80,6 +80,8 @@ def clocks(device: Any, *, busy: Callable[[], Any]) -> dict[str, str]:
         smi.kill()
         smi.communicate()
         return {}
-    cells = [cell.strip() for cell in said.splitlines()[0].split(",")] if said.strip() else []
+    if smi.returncode or not said.strip():
+        return {}
+    cells = [cell.strip() for cell in said.splitlines()[0].split(",")]
     names = ("clock_mhz", "power_cap_watt", "driver")
     return {name: cell for name, cell in zip(names, cells, strict=False) if cell and not cell.startswith("[")}

@@ -17,8 +17,12 @@ from estimator.speed import speed
 
 Row = dict[str, str]
 
+FUSED_EXPERTS = "the experts are one tensor a layer, which bitsandbytes leaves alone and PEFT holds in fp32"
+"""What QLoRA does to a mixture under Transformers 5, where `estimator.memory.stacks.upcast_base` is true."""
+
 RUN_COLUMNS = (
-    "id", "source", "date", "model", "method", "quantization", "weights_dtype", "compute_dtype", "autocast",
+    "id", "source", "date", "model", "method", "quantization", "experts_quantized", "weights_dtype",
+    "compute_dtype", "autocast",
     "optimizer", "lora_rank", "lora_targets", "gpu", "gpus", "sharding", "micro_batch", "global_batch", "seq_len",
     "recompute", "attention", "stack", "loss", "peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", "notes",
 )  # fmt: skip
@@ -51,13 +55,17 @@ def predicted(setting: Setting, constants: Assumptions, *, version: str) -> Row:
 def described(setting: Setting, *, source: str, day: str) -> Row:
     """The setting's own cells as a row."""
     cells = {key: value for key, value in setting.cells.items() if key in RUN_COLUMNS}
+    if cells.get("experts_quantized") == "no":
+        cells["notes"] = FUSED_EXPERTS
     return {**cells, "id": setting.id, "source": source, "date": day, "global_batch": cells["micro_batch"]}
 
 
 def measured(answer: Mapping[str, Any], *, tokens: float) -> Row:
     """What the child process found: figures where it came through, else the outcome and its reason."""
     found = {key: str(value) for key, value in answer.items() if key in FOUND_COLUMNS and value not in (None, "")}
-    row: Row = {**found, "notes": " ".join(str(answer.get("message", "")).split())}
+    row: Row = dict(found)
+    if answer.get("message"):
+        row["notes"] = " ".join(str(answer["message"]).split())
     if answer["outcome"] != "ok":
         return row
     row["tokens_per_s_per_gpu"] = f"{tokens / answer['step_s_median']:.6g}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import estimator
+from estimator.measuring.worker import NO_MEMORY
 
 WORKER = (sys.executable, "-m", "estimator.measuring.worker")
 GRACE_S = 5.0
@@ -56,7 +57,8 @@ def run_job(job: Mapping[str, Any], limit_s: float, *, command: Sequence[str] = 
             answer = json.loads(answered.read_text(encoding="utf-8"))
             if isinstance(answer, dict) and "outcome" in answer:
                 return answer
-    return {"outcome": "crashed", "message": _reason(code, tail)}
+    gone = any(words in tail.casefold() for words in NO_MEMORY)
+    return {"outcome": "out-of-memory" if gone else "crashed", "message": _reason(code, tail)}
 
 
 def _path() -> str:

@@ -91,6 +91,12 @@ def _setting(given: dict[str, str]) -> Setting:
     cells["compute_dtype"] = "fp16" if cells["weights_dtype"] == "fp16" else "bf16"
     if method == "qlora":
         cells.setdefault("quantization", "nf4")
+        if given.get("autocast") == "no":
+            raise InputError(
+                "method = qlora is measured under autocast only, as the Trainer runs it: without it, attention"
+                " would run in fp32, for which fused kernels are missing. Drop autocast = no."
+            )
+        cells["autocast"] = "yes"
     elif "quantization" in cells:
         raise InputError(f"quantization = {cells['quantization']} goes with method = qlora, not {method}.")
     if method == "full":
@@ -113,7 +119,8 @@ def _setting(given: dict[str, str]) -> Setting:
             run = _attention_only(cells, given)
         module_names(family=shape.family, roles=run.lora_targets)
     if shape.experts and method == "qlora":
-        raise InputError(f"{shape.id} is a mixture of experts, whose experts are not quantised here. Use lora.")
+        cells["experts_quantized"] = "no"
+        run = run.with_(experts_quantized=False)
     if cells["loss"] == "fused" and shape.family in SCALED_LOGITS:
         raise InputError(f"loss = fused is not made for {shape.family}, which changes its logits after the head.")
     if cells["loss"] == "fused" and "head" in run.lora_targets:
@@ -141,7 +148,7 @@ def _id(cells: Mapping[str, str]) -> str:
         value = cells.get(column, "")
         if value and value != usual[column]:
             parts.append({"lora_rank": f"r{value}", "loss": f"{value}-loss"}.get(column, value))
-    if cells["autocast"] == "yes":
+    if cells["autocast"] == "yes" and cells["method"] != "qlora":
         parts.append("autocast")
     roles = cells.get("lora_targets", "").split()
     if roles and roles != ["q", "k", "v", "o", "gate", "up", "down"]:

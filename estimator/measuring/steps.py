@@ -1,4 +1,6 @@
-"""A few real training steps: time of each, and the highest memory over all of them.
+"""A few real training steps: time of each, and the highest memory over all of them, the first included.
+
+Building the model does not count: its random weights come in another way than a checkpoint's.
 
 Runs in the child process only; needs torch.
 """
@@ -34,6 +36,9 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
     tokens = torch.randint(0, job["config"]["vocab_size"], shape, device=device)
     loss = _loss(model, cells)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if on_card:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
     def step() -> float:
         synchronise(device)

@@ -14,7 +14,7 @@ from typing import Any
 from estimator.errors import InputError
 
 WATCH_S = 1.0
-NO_MEMORY = ("out of memory", "cublas_status_alloc_failed", "can't allocate memory", "not enough memory")
+NO_MEMORY = ("out of memory", "_status_alloc_failed", "can't allocate memory", "not enough memory")
 
 
 def perform(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,10 +24,14 @@ from estimator.memory.allocator import (
     within_probability,
 )
 from estimator.memory.peak import PARTS, moments
+from estimator.memory.stacks import leaves_experts
 from estimator.numbers import Number
 from estimator.run import Run
 
-__all__ = ["MEMORY_KINDS", "Memory", "fits_word", "memory", "predicted_bytes", "predicted_range_bytes"]
+__all__ = [
+    "MEMORY_KINDS", "Memory", "fits_word", "memory", "predicted_bytes", "predicted_range_bytes",
+    "with_whole_experts",
+]  # fmt: skip
 
 MEMORY_KINDS = ("allocated", "active", "reserved", "nvidia-smi", "unknown")
 
@@ -140,6 +144,16 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         low_bytes=low,
         high_bytes=high,
     )
+
+
+def with_whole_experts(*, run: Run, constants: Mapping[str, float]) -> Memory | None:
+    """The same peak where the routed experts are not quantised; None where the run's stack would quantise them.
+
+    Where it is not None, what `memory` says of the run holds for Transformers 4 only.
+    """
+    if not (run.experts_quantized and leaves_experts(run)):
+        return None
+    return memory(run=run.with_(experts_quantized=False), constants=constants)
 
 
 def _deciles(

@@ -74,10 +74,13 @@ def gathered(*, run: Run, tr: Traits, shape: Counts, state: States, constants: M
             )
         )
     layer = (shape.layer - shape.layer_expert) + shape.layer_expert / run.ep
+    layer_bytes = layer * each
+    if not run.experts_quantized:
+        layer_bytes = layer_bytes + shape.layer_expert / run.ep * (2.0 - each)
     trained = 0.0 if run.adapters else 1.0
     return Gathered(
         root=apart * 2.0 * (shape.embedding + shape.head),
-        layer=apart * layer * each,
+        layer=apart * layer_bytes,
         layer_gradient=apart * trained * layer * 2.0,
         root_gradient=apart * trained * 2.0 * (shape.embedding + shape.head),
     )
@@ -134,7 +137,8 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
     dequantized: Number = 0.0
     dequantized_head: Number = 0.0
     if run.quantization:
-        dequantized = shape.largest_linear / run.tp * DTYPE_BYTES["bf16"]
+        largest = shape.largest_linear if run.experts_quantized else shape.largest_dense_linear
+        dequantized = largest / run.tp * DTYPE_BYTES["bf16"]
         per_weight = constants["memory_dequantized_head_bytes_per_weight"]
         dequantized_head = shape.quantizable_head / run.tp * per_weight
     layers_ahead = 1.0 if run.adapters else 2.0

@@ -166,6 +166,18 @@ def upcast_base(run: Run) -> bool:
     return kbit and traits(run).kbit_upcast and run.sharding not in ("fsdp", "hsdp")
 
 
+def leaves_experts(run: Run) -> bool:
+    """Whether this stack on Transformers 5 leaves the routed experts of a quantised base as they are.
+
+    bitsandbytes replaces linear modules. Since version 5 every mixture of Transformers holds a layer's routed
+    experts as two tensors (`experts.gate_up_proj`, `experts.down_proj`), which are none; shared experts are
+    linear modules. PEFT's k-bit preparation then holds the routed ones in fp32 (`upcast_base`). Source: read in
+    Transformers 5.23 (integrations/bitsandbytes.py, the model classes) and PEFT 0.21 (utils/other.py).
+    """
+    by_module = run.quantization in ("nf4", "nf4-double", "int8")
+    return bool(run.architecture.experts) and by_module and run.stack in ("hf", "hf-lean", "hf-compile")
+
+
 def own_attention(run: Run) -> bool:
     """Whether the model's own code computes attention, whatever kernel is asked for."""
     return run.stack in HF_STACKS and run.architecture.family in OWN_ATTENTION

@@ -128,7 +128,8 @@ def states(*, run: Run, traits: Traits, counts: Counts, constants: Mapping[str, 
             counts.total - counts.embedding - counts.head - counts.expert
         )
         head = counts.quantizable_head / run.tp
-        quantized = Held(dense=held.dense * share, expert=held.expert, ends=head).over(weight_shards, run.ep)
+        expert = held.expert if run.experts_quantized else 0.0
+        quantized = Held(dense=held.dense * share, expert=expert, ends=head).over(weight_shards, run.ep)
     unquantized_bytes = 4.0 if upcast_base(run) else dtype
     weights = (owned - quantized) * unquantized_bytes + quantized * bytes_each
     trained = _trained(run=run, traits=traits, held=held, dtype=dtype)

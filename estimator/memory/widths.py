@@ -10,8 +10,8 @@ from estimator.parameters import (
     adapters,
     block_linear_parameters,
     embedding_parameters,
+    expert_parameters,
     head_parameters,
-    linear_parameters,
     total_parameters,
 )
 
@@ -96,7 +96,7 @@ class Counts:
         quantizable: linear modules of the blocks that a weight quantiser replaces.
         quantizable_head: the head where it is quantised too, else 0.
         layer, layer_expert: one average layer, and the routed experts in it.
-        largest_linear: largest linear module of a layer.
+        largest_linear, largest_dense_linear: largest linear module of a layer; the same without routed experts.
     """
 
     total: float
@@ -108,6 +108,7 @@ class Counts:
     layer: float
     layer_expert: float
     largest_linear: float
+    largest_dense_linear: float
 
 
 def _active(linear: Linear) -> float:
@@ -127,7 +128,7 @@ def counts(architecture: Architecture, *, untied: bool = False, head_quantized: 
         head += architecture.vocab * architecture.hidden
         total += architecture.vocab * architecture.hidden
     blocks = [linear for linear in architecture.linears if linear.group != "head"]
-    expert = sum(linear_parameters(linear=li) for li in blocks if li.group == "expert")
+    expert = expert_parameters(architecture=architecture)
     return Counts(
         total=float(total),
         embedding=float(embedding),
@@ -138,6 +139,7 @@ def counts(architecture: Architecture, *, untied: bool = False, head_quantized: 
         layer=(total - embedding - head) / architecture.layers,
         layer_expert=expert / architecture.layers,
         largest_linear=float(max(li.in_features * li.out_features for li in blocks)),
+        largest_dense_linear=float(max(li.in_features * li.out_features for li in blocks if li.group != "expert")),
     )
 
 

@@ -13,7 +13,7 @@ from estimator.accelerators import AcceleratorRecord, stack_accelerators
 from estimator.architecture import Architecture
 from estimator.errors import NothingFitsError
 from estimator.flop import micro_batch_matmul_flop
-from estimator.memory import fits_word, memory
+from estimator.memory import fits_word, memory, with_whole_experts
 from estimator.money.tuning_costs import run_hours, run_parts_s
 from estimator.numbers import SECONDS_PER_HOUR, Array, Number
 from estimator.parameters import check_targets, total_parameters, trainable_parameters
@@ -331,6 +331,7 @@ def _option(
     offer = market.offers[block.offer_index[card, place]]
     price = float(market.usd_per_gpu_hour[block.offer_index[card, place]])
     held = memory(run=run, constants=values)
+    whole = with_whole_experts(run=run, constants=values)
     moving = run.with_(seq_len=workload.mean_seq_len)
     going = speed(run=moving, constants=values)
     hourly = float(block.usd_per_hour[card, place])
@@ -369,6 +370,7 @@ def _option(
         trainable_parameters=float(trainable_parameters(run=run)),
         memory_parts_bytes={name: float(part) for name, part in held.parts_bytes.items()},
         allocated_bytes=float(held.allocated_bytes),
+        whole_experts_bytes=float(whole.allocated_bytes) if whole else 0.0,
         reserved_bytes=float(held.reserved_bytes),
         device_bytes=float(held.device_bytes),
         limit_bytes=float(held.limit_bytes),

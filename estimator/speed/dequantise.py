@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estimator.numbers import Number
-from estimator.parameters import block_linear_parameters
+from estimator.parameters import block_linear_parameters, expert_parameters
 from estimator.run import Run
 from estimator.speed.constants import Constants
 
@@ -15,7 +15,7 @@ def dequantise_s(*, run: Run, constants: Constants, passes: Number) -> Number:
 
     A pass is a forward, a recomputed forward or the gradient of the input. Traffic over the bandwidth that such
     kernels reach, plus vector work over the card's fp32 rate, for unpacking four bits by comparisons or shifts is
-    tens of instructions. Experts are unpacked whether a token visits them or not.
+    tens of instructions. Quantised experts are unpacked whether a token visits them or not.
     Source: traffic derived, work fitted: on an A100 unpacking NF4 is two thirds work, on a GeForce card traffic.
     """
     if not run.quantization:
@@ -31,5 +31,8 @@ def dequantise_work(*, run: Run, constants: Constants, passes: Number) -> tuple[
     per_parameter = constants.of_stack(f"{kind}_dequantise_bytes_per_parameter", run.stack)
     if run.quantization == "nf4-double":
         per_parameter = per_parameter + constants["double_quantisation_bytes_per_parameter"]
-    parameters = float(block_linear_parameters(architecture=run.architecture)) / (run.tp * run.ep) * passes
+    whole = float(block_linear_parameters(architecture=run.architecture))
+    if not run.experts_quantized:
+        whole -= float(expert_parameters(architecture=run.architecture))
+    parameters = whole / (run.tp * run.ep) * passes
     return parameters * constants[f"{kind}_dequantise_flop_per_parameter"], parameters * per_parameter

@@ -11,7 +11,8 @@ from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
 from estimator.machine import FACTORS, machine_name, profile_notes
 from estimator.measured import measured_row
-from estimator.memory import fits_word, memory
+from estimator.memory import fits_word, memory, with_whole_experts
+from estimator.memory.stacks import upcast_base
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
 from estimator.run import Run
@@ -177,6 +178,7 @@ def _check_degrees(run: Run, counts: Mapping[str, int]) -> None:
 def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
     """The machine-readable answer, schema 1: model, memory, flop and speed."""
     held = memory(run=run, constants=constants)
+    whole = with_whole_experts(run=run, constants=constants)
     going = speed(run=run, constants=constants)
     architecture = run.architecture
     return {
@@ -189,6 +191,7 @@ def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
         },
         "memory": {
             "allocated_bytes": float(held.allocated_bytes),
+            **({"whole_experts_bytes": float(whole.allocated_bytes)} if whole else {}),
             "reserved_bytes": float(held.reserved_bytes),
             "device_bytes": float(held.device_bytes),
             "device_low_bytes": float(held.low_bytes),
@@ -226,6 +229,7 @@ def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
             "seq_len": float(run.seq_len),
             "recompute": run.recompute,
             "quantization": run.quantization,
+            **({} if run.experts_quantized else {"experts_quantized": False}),
             "weights_dtype": run.weights_dtype,
             "compute_dtype": run.compute_dtype,
             "autocast": run.autocast,
@@ -277,6 +281,20 @@ def machine_notes(*, run: Run, constants: Assumptions) -> tuple[str, ...]:
     if not notes or own & set(constants):
         return notes
     return (*notes, f"Nothing was measured on {run.accelerator.id} with {run.stack}: the shipped constants hold.")
+
+
+def expert_notes(*, run: Run, answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """What Transformers 5 does to a quantised mixture, where the run is estimated as Transformers 4 has it."""
+    held = answer["memory"]
+    if "whole_experts_bytes" not in held:
+        return ()
+    dtype = "fp32, which PEFT's k-bit preparation makes of it" if upcast_base(run) else run.weights_dtype
+    return (
+        f"Under Transformers 5, bitsandbytes leaves the experts, one tensor a layer, in {dtype}: the peak is then"
+        f" {held['whole_experts_bytes'] / GIB:.2f} GiB instead of {held['allocated_bytes'] / GIB:.2f} GiB"
+        " (--no-experts-quantized)."
+        " Transformers 4 quantises them, as do stacks that pack experts themselves.",
+    )
 
 
 def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen, notes: Sequence[str] = ()) -> None:

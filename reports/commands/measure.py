@@ -223,7 +223,7 @@ def _counted(number: int, what: str) -> str:
 
 def _said(row: Row) -> str:
     if row["outcome"] != "ok":
-        return f"{row['outcome']}{': ' + row['notes'] if row['notes'] else ''}"
+        return f"{row['outcome']}{': ' + row['notes'] if row.get('notes') else ''}"
     held = f"{float(row['peak_memory_gib']):.2f} GiB allocated, " if row.get("peak_memory_gib") else ""
     return f"{held}{float(row['tokens_per_s_per_gpu']):,.0f} tokens/s"
 

@@ -32,6 +32,12 @@ def estimate_flags() -> Sequence[click.Parameter]:
         Flag("--seq-len", type=int, default=2048, panel=WORK, help="Tokens per sequence. [2048]"),
         Flag("--recompute", panel=TRAIN, help="none, selective or full. [the stack's default]"),
         Flag("--quantization", panel=TRAIN, help="nf4, nf4-double, int8, gptq-int4, gptq-int8. [nf4 for qlora]"),
+        Flag(
+            "--experts-quantized/--no-experts-quantized",
+            default=None,
+            panel=TRAIN,
+            help="Routed experts are quantised too; no under Transformers 5. [yes]",
+        ),
         Flag("--weights-dtype", panel=TRAIN, help="bf16, fp16 or fp32. [the stack's default]"),
         Flag("--compute-dtype", panel=TRAIN, help="bf16, fp16, fp8, mxfp8 or nvfp4. [bf16]"),
         Flag(
