@@ -38,8 +38,8 @@ MEASURED = ("peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", *OTHER_MEM
 
 SETTINGS = (
     *REQUIRED, "quantization", "experts_quantized", "weights_dtype", "compute_dtype", "autocast", "optimizer",
-    "lora_rank", "lora_targets", "also_trained", "gpus", "sharding", "tp", "pp", "cp", "ep", "offload", "global_batch",
-    "recompute", "attention", "stack", "loss",
+    "lora_rank", "lora_targets", "also_trained", "gpus", "sharding", "tp", "pp", "cp", "ep", "offload",
+    "global_batch", "recompute", "attention", "stack", "loss",
 )  # fmt: skip
 """Columns of what was run."""
 
