@@ -218,9 +218,9 @@ def dry_run(setting: Setting, *, mode: Any) -> dict[str, Any]:
 
     tracker = tracker_class()(torch.nn.Module())
     job = train_job(setting, device=Device(kind="cuda", gpu="h200-sxm", name=""), steps=STEPS)
-    with mode, fake_cuda.card(tracker), tracker, as_on_a_card():
-        with mock.patch.object(steps, "WARM_STEPS", {"hf": 1, "hf-compile": 1}):
-            found = steps.train(job)
+    once = mock.patch.object(steps, "WARM_STEPS", {"hf": 1, "hf-compile": 1})
+    with mode, fake_cuda.card(tracker), tracker, as_on_a_card(), once:
+        found = steps.train(job)
     gc.collect()
     return found
 
