@@ -79,7 +79,12 @@ def measure_flags() -> Sequence[click.Parameter]:
         Flag("--recompute", panel=TRAIN, help="none or full. [full]"),
         Flag("--quantization", panel=TRAIN, help="nf4 or nf4-double. [nf4 for qlora]"),
         Flag("--weights-dtype", panel=TRAIN, help="bf16, fp16 or fp32. [bf16]"),
-        Flag("--autocast/--no-autocast", default=None, panel=TRAIN, help="Products under autocast. [no]"),
+        Flag(
+            "--autocast/--no-autocast",
+            default=None,
+            panel=TRAIN,
+            help="Products under autocast. [no; always for qlora]",
+        ),
         Flag("--optimizer", panel=TRAIN, help="adamw, adamw-fused, adamw-8bit or paged-adamw. [adamw]"),
         Flag("--lora-rank", type=float, panel=TRAIN, help="Rank of the adapters. [16]"),
         Flag("--lora-targets", panel=TRAIN, help='"q k v o gate up down", attention or all. [all]'),
