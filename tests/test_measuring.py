@@ -406,8 +406,9 @@ def test_a_mixture_is_quantised_without_its_experts(tmp_path: Path) -> None:
 def test_the_planned_grid_was_built_and_stepped_without_a_card() -> None:
     """Peaks that PyTorch's tracker counts when the harness trains on fake tensors, against the predictions.
 
-    Modules run uncompiled there. Of a quantised base, PyTorch counts an fp32 feed-forward block and a 16-bit copy
-    of the fp32 head, which no measured run shows; a mask, as beyond a sliding window, repeats keys and values.
+    Modules run uncompiled there. What the predictions leave out: of a quantised base under PEFT's preparation an
+    fp32 feed-forward block, the 16-bit copy of its fp32 head and the scales of single NF4; and the repeated keys
+    and values that a mask brings, from the length of a sliding window on.
     """
     settings = {one.id: one for one in read_grid("full")}
     rows = rows_of(DRY_RUN)
