@@ -4,13 +4,17 @@ Runs are grouped by card and training stack. In each group
 
     ln(measured / predicted) = sum over factors of slope x ln(factor) + noise,
 
-where a factor's slope is how much the prediction answers to it. Both ln(factor), around 0 with the spread that its
-registry row holds, and the noise follow Student's t: one odd run does not steer, and a machine that is far off in
-every run is not held back as one is that is a little off. The most probable factors are found by Gauss-Newton with
-reweighted least squares, from the shipped constants on, so that where two explanations hold, the nearer is taken.
-Speed (share of peak, bandwidth, launch time, links) and memory are fitted apart. A fit is kept only if it predicts
-runs that it did not see no worse than the shipped constants do: each run in turn is left out, and the errors are
-summed.
+where a factor's slope is how much the prediction answers to it. Both ln(factor), around 0 with the spread that
+its registry row holds, and the noise follow Student's t: one odd run does not steer, and a machine that is far
+off in every run is not held back as one is that is a little off. Runs of one model and method share a part of
+their noise, so that they count as fewer. The most probable factors are found by Gauss-Newton with iterated
+weights, from the shipped constants on, so that where two explanations hold, the nearer is taken; then all are
+drawn back towards 1 by as much as chance may explain, so that runs that disagree, or are off by little, move
+nothing.
+
+Speed (share of peak, bandwidth, launch time, links) and memory are fitted apart. A run that exhausted its card
+says that it needed more than the card holds, and no more than that. A fit is used only if it predicts runs that
+it did not see no worse than the shipped constants do: each run in turn is left out, and the errors are summed.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estimator.assumptions import Assumptions
 from estimator.machine import FACTORS, MEMORY, SPEED_FACTORS
@@ -38,6 +43,9 @@ STEPS, REWEIGHTS = 3, 30
 LEAST_SLOPE = 0.01
 """A factor that every run's prediction answers less to is left as it is."""
 
+CHANCE, UNSEEN = "chance", "unseen"
+"""Why factors are not used: chance explains the errors, or runs left out are predicted worse."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
@@ -45,19 +53,37 @@ class Observations:
 
     Attributes:
         ids: of the runs.
-        errors: ln(measured / predicted).
+        settings: model and method of each figure's run.
+        errors: ln(measured / predicted); of a run that exhausted the card, ln(card / predicted).
         slopes: derivative of ln(predicted) by the logarithm of each factor; shape (figures, factors).
+        bounds: the error is the least that it can be, of a run that exhausted the card.
     """
 
     ids: tuple[str, ...]
+    settings: tuple[str, ...]
     errors: Array
     slopes: Array
+    bounds: NDArray[np.bool_]
 
-    @property
-    def shares(self) -> Array:
-        """Weight of each figure: those of one run (its several memory figures) count as one together."""
-        counts = Counter(self.ids)
-        return np.array([1.0 / counts[id] for id in self.ids])
+    def shares(self, *, correlation: float) -> Array:
+        """Weight of each figure.
+
+        Those of one run (its several memory figures) count as one together; n runs of one setting whose noise has
+        this correlation as n / (1 + (n - 1) x correlation) runs (the design effect, Kish 1965).
+        """
+        figures = Counter(self.ids)
+        runs = Counter(setting for _, setting in set(zip(self.ids, self.settings, strict=True)))
+        return np.array(
+            [
+                1.0 / figures[id] / (1.0 + (runs[setting] - 1.0) * correlation)
+                for id, setting in zip(self.ids, self.settings, strict=True)
+            ]
+        )
+
+    def off(self, logs: Array) -> Array:
+        """What is left of the errors under these logarithms of the factors; none of a bound that is kept."""
+        left = self.errors - self.slopes @ logs
+        return np.where(self.bounds, np.maximum(left, 0.0), left)
 
     def without(self, id: str) -> Observations:
         """All figures but those of one run."""
@@ -65,8 +91,14 @@ class Observations:
 
     def only(self, places: Sequence[int]) -> Observations:
         """These entries."""
-        ids, chosen = tuple(self.ids[i] for i in places), list(places)
-        return Observations(ids=ids, errors=self.errors[chosen], slopes=self.slopes[chosen])
+        chosen = list(places)
+        return Observations(
+            ids=tuple(self.ids[i] for i in chosen),
+            settings=tuple(self.settings[i] for i in chosen),
+            errors=self.errors[chosen],
+            slopes=self.slopes[chosen],
+            bounds=self.bounds[chosen],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +108,18 @@ class Prior:
     Attributes:
         spreads: of each factor's logarithm.
         noise: spread of one run's error.
-        tails: degrees of freedom of the factors together.
+        tails: degrees of freedom of each factor.
         noise_tails: degrees of freedom of the noise.
+        correlation: of the noise of two runs of one model and method.
+        caution: standard deviations by which what is found is drawn back towards the shipped constants.
     """
 
     spreads: Array
     noise: float
     tails: float
     noise_tails: float
+    correlation: float
+    caution: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,19 +139,26 @@ class Gain:
     Attributes:
         quantity: speed or memory.
         runs: figures compared.
-        before, after: median absolute relative error with the shipped constants, and with the factors.
+        exhausted: runs that ran out of memory.
+        bounds: those of them that were predicted to need less than the card holds: they say that it is more.
+        before, after: median absolute relative error with the shipped constants, and with the factors;
+            None where nothing was measured.
         unseen_before, unseen_after: mean absolute relative error of each figure, its prediction made from the
             other runs; None where there is one run only.
-        kept: the factors are used; else they did worse on unseen figures, and the shipped constants stay.
+        kept: the factors are used.
+        reason: why they are not: CHANCE or UNSEEN; else "".
     """
 
     quantity: str
     runs: int
-    before: float
-    after: float
+    exhausted: int
+    bounds: int
+    before: float | None
+    after: float | None
     unseen_before: float | None
     unseen_after: float | None
     kept: bool
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,34 +181,63 @@ def prior_of(constants: Assumptions, factors: Sequence[str]) -> Prior:
         noise=constants[f"machine_{kind}_noise"],
         tails=constants["machine_prior_degrees_of_freedom"],
         noise_tails=constants["machine_noise_degrees_of_freedom"],
+        correlation=constants[f"machine_{kind}_same_setting_correlation"],
+        caution=constants["machine_caution_deviations"],
     )
 
 
 def most_probable(*, seen: Observations, prior: Prior) -> tuple[Array, Array]:
     """The most probable logarithms of the factors, and their covariance.
 
-    Solves (G' W G + p S^-2) x = G' W e until weights and solution agree: W = w / noise^2 with
-    w = (n + 1) / (n + (residual / noise)^2) for noise with n degrees of freedom, and p = (m + k) / (m + |x / S|^2)
-    for k factors whose prior has m. Source: maximum a posteriori of a linear model under Student's t noise and
-    prior, by expectation-maximisation (Lange, Little and Taylor 1989).
+    Solves (G' W G + p S^-2) x = G' W e until weights and solution agree: W = share x w / noise^2 with
+    w = (n + 1) / (n + (residual / noise)^2) for noise with n degrees of freedom, and p = (m + 1) / (m + (x / S)^2)
+    for each factor, whose prior has m. A bound that the prediction keeps has no weight. Source: maximum a
+    posteriori of a linear model under Student's t noise and prior, by expectation-maximisation (Lange, Little and
+    Taylor 1989).
 
-    >>> one = Observations(ids=("a",), errors=np.array([0.1]), slopes=np.array([[1.0]]))
-    >>> normal = Prior(spreads=np.array([0.1]), noise=0.1, tails=1e9, noise_tails=1e9)
-    >>> x, _ = most_probable(seen=one, prior=normal)
-    >>> round(float(x[0]), 3)
-    0.05
+    >>> one = Observations(ids=("a",), settings=("7b lora",), errors=np.array([0.1]), slopes=np.array([[1.0]]),
+    ...     bounds=np.array([False]))
+    >>> normal = Prior(
+    ...     spreads=np.array([0.1]), noise=0.1, tails=1e9, noise_tails=1e9, correlation=0.0, caution=1.0)
+    >>> x, covariance = most_probable(seen=one, prior=normal)
+    >>> round(float(x[0]), 3), round(float(covariance[0, 0]), 3)
+    (0.05, 0.005)
     """
     slopes, errors = seen.slopes, seen.errors
+    shares = seen.shares(correlation=prior.correlation)
     found: Array = np.zeros(slopes.shape[1])
     precision: Array = np.diag(prior.spreads**-2.0)
     for _ in range(REWEIGHTS):
         off = (errors - slopes @ found) / prior.noise
-        weights = seen.shares * (prior.noise_tails + 1.0) / (prior.noise_tails + off**2) / prior.noise**2
-        far = float(np.sum((found / prior.spreads) ** 2))
-        pull = (prior.tails + len(found)) / (prior.tails + far)
-        precision = (slopes.T * weights) @ slopes + pull * np.diag(prior.spreads**-2.0)
+        weights = shares * (prior.noise_tails + 1.0) / (prior.noise_tails + off**2) / prior.noise**2
+        weights = np.where(seen.bounds & (off <= 0.0), 0.0, weights)
+        pull = (prior.tails + 1.0) / (prior.tails + (found / prior.spreads) ** 2)
+        precision = (slopes.T * weights) @ slopes + np.diag(pull * prior.spreads**-2.0)
         found = np.asarray(np.linalg.solve(precision, (slopes.T * weights) @ errors))
     return found, np.asarray(np.linalg.inv(precision))
+
+
+def surest(*, seen: Observations, prior: Prior) -> tuple[Array, Array]:
+    """Logarithms of the factors as far from 0 as the runs make sure, and the covariance of the most probable ones.
+
+    x (1 - c sd / |m|), 0 where negative: m = s'x is the change of the runs' mean prediction (s: their mean slopes,
+    by share), sd = (s'Cs)^0.5 its standard deviation, c the caution. The change is what is left of m at its end
+    nearest to none. Source: derived; c chosen with benchmarks/calibration_gain.py.
+
+    >>> one = Observations(ids=("a",), settings=("7b lora",), errors=np.array([0.2]), slopes=np.array([[1.0]]),
+    ...     bounds=np.array([False]))
+    >>> normal = Prior(
+    ...     spreads=np.array([0.1]), noise=0.1, tails=1e9, noise_tails=1e9, correlation=0.0, caution=1.0)
+    >>> x, _ = surest(seen=one, prior=normal)
+    >>> round(float(x[0]), 4)
+    0.0293
+    """
+    found, covariance = most_probable(seen=seen, prior=prior)
+    shares = seen.shares(correlation=prior.correlation)
+    mean = shares @ seen.slopes / shares.sum()
+    change, deviation = abs(float(mean @ found)), float(mean @ covariance @ mean) ** 0.5
+    sure = max(0.0, 1.0 - prior.caution * deviation / change) if change > 0.0 else 0.0
+    return found * sure, covariance
 
 
 def absolute_errors(errors: Array) -> Array:
@@ -181,50 +253,73 @@ def unseen_errors(*, seen: Observations, prior: Prior) -> Array:
     """ln(measured / predicted) of every figure, its prediction calibrated on the other runs alone."""
     found = np.empty(len(seen.ids))
     for id in dict.fromkeys(seen.ids):
-        factors, _ = most_probable(seen=seen.without(id), prior=prior)
-        for place in (place for place, other in enumerate(seen.ids) if other == id):
-            found[place] = seen.errors[place] - seen.slopes[place] @ factors
+        factors, _ = surest(seen=seen.without(id), prior=prior)
+        places = np.array([other == id for other in seen.ids])
+        found[places] = seen.off(factors)[places]
     return found
 
 
-def accepted(*, seen: Observations, prior: Prior) -> bool:
-    """Whether factors fitted on some of the runs predict the others no worse than the shipped constants do.
+def refusal(*, seen: Observations, prior: Prior) -> str:
+    """Why the factors that these runs make sure are not used; "" where they are.
 
-    One run alone has nothing to be checked against: the prior is all that holds it back.
+    CHANCE: nothing is left of them. UNSEEN: factors of some of the runs predict the others worse than the shipped
+    constants do. One run alone has nothing to be checked against: prior and caution are all that hold it back.
     """
+    factors, _ = surest(seen=seen, prior=prior)
+    if not factors.any():
+        return CHANCE
     if len(set(seen.ids)) < 2:
-        return True
+        return ""
     after = absolute_errors(unseen_errors(seen=seen, prior=prior))
-    return bool(after.sum() <= absolute_errors(seen.errors).sum())
+    before = absolute_errors(seen.off(np.zeros(len(factors))))
+    return "" if after.sum() <= before.sum() else UNSEEN
+
+
+def usable(*, seen: Observations, prior: Prior) -> Array:
+    """Logarithms of the factors that calibration uses: the surest ones, or none."""
+    return surest(seen=seen, prior=prior)[0] * (not refusal(seen=seen, prior=prior))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What was measured of some runs, and how to predict it: logarithms, one entry a figure."""
+
+    ids: tuple[str, ...]
+    settings: tuple[str, ...]
+    measured: Array
+    bounds: NDArray[np.bool_]
+    predict: Callable[[Mapping[str, float]], Array]
 
 
 def observe(
-    *,
-    ids: Sequence[str],
-    measured: Array,
-    predict: Callable[[Mapping[str, float]], Array],
-    factors: Sequence[str],
-    constants: Mapping[str, float],
-    at: Array,
+    *, figures: Figures, factors: Sequence[str], constants: Mapping[str, float], at: Array
 ) -> Observations:
-    """Observations linearised about some logarithms of the factors, stated as if about 1.
-
-    ``predict`` gives the logarithms of the predictions under a registry, ``measured`` those of the measurements.
-    """
+    """Observations linearised about some logarithms of the factors, stated as if about 1."""
 
     def moved(logs: Array) -> dict[str, float]:
         return {**constants, **dict(zip(factors, map(float, np.exp(logs)), strict=True))}
 
-    here = predict(moved(at))
+    here = figures.predict(moved(at))
     slopes = np.empty((len(here), len(factors)))
     for column in range(len(factors)):
         step = np.zeros(len(factors))
         step[column] = DIFFERENCE
-        slopes[:, column] = (predict(moved(at + step)) - predict(moved(at - step))) / (2.0 * DIFFERENCE)
-    return Observations(ids=tuple(ids), errors=measured - here + slopes @ at, slopes=slopes)
+        up, down = figures.predict(moved(at + step)), figures.predict(moved(at - step))
+        slopes[:, column] = (up - down) / (2.0 * DIFFERENCE)
+    return Observations(
+        ids=figures.ids,
+        settings=figures.settings,
+        errors=figures.measured - here + slopes @ at,
+        slopes=slopes,
+        bounds=figures.bounds,
+    )
 
 
-def _speeds(rows: Sequence[MeasuredRow]) -> tuple[list[str], Array, Callable[[Mapping[str, float]], Array]]:
+def _setting(row: MeasuredRow) -> str:
+    return f"{row.run.architecture.id} {row.run.method} {row.run.quantization}"
+
+
+def _speeds(rows: Sequence[MeasuredRow]) -> Figures:
     known = [(row, row.tokens_per_s_per_gpu) for row in rows if row.tokens_per_s_per_gpu and row.gpu]
 
     def predict(constants: Mapping[str, float]) -> Array:
@@ -232,20 +327,36 @@ def _speeds(rows: Sequence[MeasuredRow]) -> tuple[list[str], Array, Callable[[Ma
             [float(speed(run=row.run, constants=constants).tokens_per_s_per_gpu) for row, _ in known], dtype=float
         )
 
-    return [row.id for row, _ in known], np.log([value for _, value in known], dtype=float), predict
+    return Figures(
+        ids=tuple(row.id for row, _ in known),
+        settings=tuple(_setting(row) for row, _ in known),
+        measured=np.log([value for _, value in known], dtype=float),
+        bounds=np.zeros(len(known), dtype=bool),
+        predict=predict,
+    )
 
 
-def _memories(rows: Sequence[MeasuredRow]) -> tuple[list[str], Array, Callable[[Mapping[str, float]], Array]]:
-    known = [(row, kind, value) for row in rows if row.gpu for kind, value in row.memories]
+def _memories(rows: Sequence[MeasuredRow]) -> Figures:
+    """Every memory figure; of a run that exhausted its card, the card's memory as the least that it needed."""
+    known = [
+        *((row, kind, value) for row in rows if row.gpu for kind, value in row.memories),
+        *((row, "", float(row.run.accelerator.memory_bytes)) for row in rows if row.bounds_memory),
+    ]
 
     def predict(constants: Mapping[str, float]) -> Array:
         figures = []
-        for row, kind, _ in known:
+        for row, kind, *_ in known:
             held = memory(run=row.run, constants=constants)
-            figures.append(float(predicted_bytes(predicted=held, kind=kind)))
+            figures.append(float(predicted_bytes(predicted=held, kind=kind) if kind else held.needed_bytes))
         return np.log(figures, dtype=float)
 
-    return [row.id for row, _, _ in known], np.log([value for *_, value in known], dtype=float), predict
+    return Figures(
+        ids=tuple(row.id for row, *_ in known),
+        settings=tuple(_setting(row) for row, *_ in known),
+        measured=np.log([value for *_, value in known], dtype=float),
+        bounds=np.array([not kind for _, kind, _ in known], dtype=bool),
+        predict=predict,
+    )
 
 
 QUANTITIES = {"speed": (_speeds, SPEED_FACTORS), "memory": (_memories, (MEMORY,))}
@@ -254,59 +365,59 @@ QUANTITIES = {"speed": (_speeds, SPEED_FACTORS), "memory": (_memories, (MEMORY,)
 def observed(rows: Sequence[MeasuredRow], quantity: str, constants: Mapping[str, float]) -> Observations:
     """The speed or memory figures of some runs of one machine, about the shipped constants."""
     figures, factors = QUANTITIES[quantity]
-    ids, measured, predict = figures(rows)
-    zero = np.zeros(len(factors))
-    return observe(
-        ids=ids, measured=measured, predict=predict, factors=factors, constants=dict(constants), at=zero
-    )
+    return observe(figures=figures(rows), factors=factors, constants=dict(constants), at=np.zeros(len(factors)))
 
 
 def _fitted(
     rows: Sequence[MeasuredRow], quantity: str, constants: Assumptions
 ) -> tuple[tuple[Factor, ...], Gain | None]:
-    figures, factors = QUANTITIES[quantity]
-    ids, measured, predict = figures(rows)
-    if not ids:
+    read, factors = QUANTITIES[quantity]
+    figures = read(rows)
+    if not figures.ids:
         return (), None
-    plain = dict(constants)
-    prior = prior_of(constants, factors)
-    start = observe(
-        ids=ids, measured=measured, predict=predict, factors=factors, constants=plain, at=np.zeros(len(factors))
-    )
-    kept = accepted(seen=start, prior=prior)
-    before = absolute_errors(start.errors)
-    unseen = absolute_errors(unseen_errors(seen=start, prior=prior)) if len(set(ids)) > 1 else None
+    plain, prior = dict(constants), prior_of(constants, factors)
+    start = observe(figures=figures, factors=factors, constants=plain, at=np.zeros(len(factors)))
     low = np.log([constants.row(what).minimum for what in factors])
     high = np.log([constants.row(what).maximum for what in factors])
-    logs, spread = most_probable(seen=start, prior=prior)
-    for _ in range(STEPS - 1):
-        logs = np.clip(logs, low, high)
-        now = observe(ids=ids, measured=measured, predict=predict, factors=factors, constants=plain, at=logs)
-        logs, spread = most_probable(seen=now, prior=prior)
-    logs = np.clip(logs, low, high)
+    now, logs = start, np.zeros(len(factors))
+    for _ in range(STEPS):
+        logs = np.clip(most_probable(seen=now, prior=prior)[0], low, high)
+        now = observe(figures=figures, factors=factors, constants=plain, at=logs)
+    sure, spread = surest(seen=now, prior=prior)
+    sure = np.clip(sure, low, high)
     reach = P90_DEVIATIONS * np.sqrt(np.diag(spread))
-    found = tuple(
-        Factor(
-            what=what,
-            base=float(np.exp(logs[place])),
-            low=float(np.exp(np.maximum(logs[place] - reach[place], low[place]))),
-            high=float(np.exp(np.minimum(logs[place] + reach[place], high[place]))),
+    reason = refusal(seen=start, prior=prior) or ("" if sure.any() else CHANCE)
+    found = (
+        ()
+        if reason
+        else tuple(
+            Factor(
+                what=what,
+                base=float(np.exp(sure[place])),
+                low=float(np.exp(np.maximum(np.minimum(logs[place] - reach[place], sure[place]), low[place]))),
+                high=float(np.exp(np.minimum(np.maximum(logs[place] + reach[place], sure[place]), high[place]))),
+            )
+            for place, what in enumerate(factors)
+            if np.max(np.abs(start.slopes[:, place])) >= LEAST_SLOPE
         )
-        for place, what in enumerate(factors)
-        if np.max(np.abs(start.slopes[:, place])) >= LEAST_SLOPE
     )
-    used = found if kept else ()
-    now_predicted = predict({**plain, **{factor.what: factor.base for factor in used}})
-    gain = Gain(
+    measured = ~figures.bounds
+    left = figures.measured - figures.predict({**plain, **{factor.what: factor.base for factor in found}})
+    before, after = absolute_errors(start.errors[measured]), absolute_errors(left[measured])
+    checked = len(set(figures.ids)) > 1 and measured.any()
+    unseen = absolute_errors(unseen_errors(seen=start, prior=prior)[measured]) if checked else None
+    return found, Gain(
         quantity=quantity,
-        runs=len(ids),
-        before=float(np.median(before)),
-        after=float(np.median(absolute_errors(measured - now_predicted))),
+        runs=int(measured.sum()),
+        exhausted=int(figures.bounds.sum()),
+        bounds=int((figures.bounds & (start.errors > 0.0)).sum()),
+        before=float(np.median(before)) if measured.any() else None,
+        after=float(np.median(after)) if measured.any() else None,
         unseen_before=None if unseen is None else float(before.mean()),
         unseen_after=None if unseen is None else float(unseen.mean()),
-        kept=kept,
+        kept=not reason,
+        reason=reason,
     )
-    return used, gain
 
 
 def calibrate(rows: Iterable[MeasuredRow], constants: Assumptions) -> tuple[MachineFit, ...]:
@@ -319,7 +430,7 @@ def calibrate(rows: Iterable[MeasuredRow], constants: Assumptions) -> tuple[Mach
     shipped_only = Assumptions({row.name: row for row in start.rows if not _measured_factor(row.name)})
     groups: dict[tuple[str, str], list[MeasuredRow]] = {}
     for row in rows:
-        if row.gpu and (row.tokens_per_s_per_gpu or row.memories):
+        if row.gpu and (row.tokens_per_s_per_gpu or row.memories or row.bounds_memory):
             groups.setdefault((row.gpu, row.run.stack), []).append(row)
     fits = []
     for (gpu, stack), members in groups.items():

@@ -33,7 +33,7 @@ MEMORY_KINDS = ("allocated", "reserved", "active", "nvidia-smi", "unknown")
 OTHER_MEMORY = {"reserved_gib": "reserved", "device_gib": "nvidia-smi"}
 """Columns of further memory figures, and which kind they are."""
 
-MEASURED = ("peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", *OTHER_MEMORY)
+MEASURED = ("peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", *OTHER_MEMORY, "outcome")
 """Columns of what was measured."""
 
 SETTINGS = (
@@ -44,7 +44,7 @@ SETTINGS = (
 """Columns of what was run."""
 
 UNUSED = (
-    "date", "outcome", "steps", "step_s_median", "step_s_low", "step_s_high", "parameters", "trainable_parameters",
+    "date", "steps", "step_s_median", "step_s_low", "step_s_high", "parameters", "trainable_parameters",
     "device", "memory_total_gib", "clock_mhz", "power_cap_watt", "driver", "cuda", "torch", "transformers", "peft",
     "bitsandbytes", "python", "predicted_allocated_gib", "predicted_reserved_gib", "predicted_device_gib",
     "predicted_tokens_per_s_per_gpu", "predicted_with",
@@ -52,6 +52,9 @@ UNUSED = (
 """Columns that ``ftcost measure`` writes for people."""
 
 KNOWN = ("id", "source", "notes", *SETTINGS, *MEASURED, *UNUSED)
+
+OUT_OF_MEMORY = "out-of-memory"
+"""The outcome of a run that exhausted its card."""
 
 CPU = "cpu"
 """What stands for the card in a row that was run without one."""
@@ -68,6 +71,7 @@ class MeasuredRow:
         peak_memory_bytes: what was measured, None where it was not.
         memory_kind: which figure the row means; "unknown" where it does not say.
         other_memory_bytes: further memory figures of the same run by kind (columns reserved_gib, device_gib).
+        out_of_memory: the run exhausted its card.
         tokens_per_s_per_gpu: likewise.
         assumed: settings the row does not state, with the values taken ("recompute=full").
     """
@@ -82,12 +86,18 @@ class MeasuredRow:
     tokens_per_s_per_gpu: float | None
     assumed: tuple[str, ...]
     other_memory_bytes: tuple[tuple[str, float], ...] = ()
+    out_of_memory: bool = False
 
     @property
     def memories(self) -> tuple[tuple[str, float], ...]:
         """Every memory figure with its kind."""
         own = () if self.peak_memory_bytes is None else ((self.memory_kind, self.peak_memory_bytes),)
         return own + self.other_memory_bytes
+
+    @property
+    def bounds_memory(self) -> bool:
+        """Whether the run says no more of its memory than that a known card has too little."""
+        return self.out_of_memory and bool(self.gpu) and not self.memories
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +271,7 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
             for column, kind in OTHER_MEMORY.items()
             if cells.get(column) and kind != (cells.get("memory_kind") if gib else None)
         ),
+        out_of_memory=cells.get("outcome") == OUT_OF_MEMORY,
     )
 
 

@@ -52,6 +52,16 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exhausted:
+    """A run that ran out of memory: its predicted need, what the card has, and the probability that it fits."""
+
+    id: str
+    needed_gib: float
+    limit_gib: float
+    fits_probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """Absolute errors of a group of checks.
 
@@ -72,13 +82,15 @@ class Summary:
 class Validation:
     """Every check, every row that could not be predicted with the reason, and the summaries.
 
-    ``unread`` names the columns of the file that say nothing to us, each with the closest known name.
+    ``unread`` names the columns of the file that say nothing to us, each with the closest known name;
+    ``exhausted`` holds the runs that ran out of memory.
     """
 
     checks: tuple[Check, ...]
     problems: tuple[RowProblem, ...]
     summaries: tuple[Summary, ...]
     unread: tuple[str, ...] = ()
+    exhausted: tuple[Exhausted, ...] = ()
 
 
 def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation:
@@ -92,6 +104,7 @@ def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation
     """
     checks: list[Check] = []
     problems: list[RowProblem] = []
+    exhausted: list[Exhausted] = []
     columns, cells = ((), []) if path is None else _table(path)
     serves = SERVING in columns
     if serves or path is None:
@@ -102,14 +115,28 @@ def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation
         rows, unread = read_runs(path)
         problems += unread
         for row in rows:
-            checks += _training_checks(row, constants)
-    if path is not None and not checks and not problems:
+            if row.bounds_memory:
+                exhausted.append(_exhausted(row, constants))
+            else:
+                checks += _training_checks(row, constants)
+    if path is not None and not checks and not problems and not exhausted:
         raise InputError(f"{path} holds a header and no run. Add a row for each run.")
     return Validation(
         checks=tuple(checks),
         problems=tuple(problems),
         summaries=tuple(summaries(checks)),
         unread=unread_columns(columns, known=SERVING_KNOWN if serves else KNOWN),
+        exhausted=tuple(exhausted),
+    )
+
+
+def _exhausted(row: MeasuredRow, constants: Mapping[str, float]) -> Exhausted:
+    held = memory(run=row.run, constants=constants)
+    return Exhausted(
+        id=row.id,
+        needed_gib=float(held.needed_bytes) / GIB,
+        limit_gib=float(held.limit_bytes) / GIB,
+        fits_probability=float(held.fits_probability),
     )
 
 

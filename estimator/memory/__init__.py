@@ -59,9 +59,11 @@ class Memory:
         allocated_bytes: highest sum of tensors (``torch.cuda.max_memory_allocated``).
         reserved_bytes: highest size of the allocator's pool (``max_memory_reserved``).
         device_bytes: what ``nvidia-smi`` shows: the pool and the framework's context.
+        needed_bytes: what the device must hold at least: context, tensors and the gaps that the allocator cannot
+            close.
         limit_bytes: what the driver reports as the accelerator's memory.
-        fits_probability: probability that what the device must hold (context, tensors and the gaps that the
-            allocator cannot close) stays below the limit, given the spread of measured runs around this model.
+        fits_probability: probability that what the device must hold stays below the limit, given the spread of
+            measured runs around this model.
         low_bytes, high_bytes: P10 and P90 of the device figure.
     """
 
@@ -70,6 +72,7 @@ class Memory:
     allocated_bytes: Number
     reserved_bytes: Number
     device_bytes: Number
+    needed_bytes: Number
     limit_bytes: Number
     fits_probability: Number
     low_bytes: Number
@@ -139,6 +142,7 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         allocated_bytes=allocated,
         reserved_bytes=reserved,
         device_bytes=reserved + context,
+        needed_bytes=needed + context,
         limit_bytes=limit,
         fits_probability=fits,
         low_bytes=low,

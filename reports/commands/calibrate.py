@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from estimator.assumptions import shipped
-from estimator.calibration import MachineFit, calibrate
+from estimator.calibration import CHANCE, Gain, MachineFit, calibrate
 from estimator.errors import InputError
 from estimator.measured import RowProblem, read_runs
 from estimator.profiles import (
@@ -70,7 +70,7 @@ def calibrate_file(path: Path, *, name: str | None, folder: Path | None, replace
     else:
         show_fits(fits, problems, Screen())
         if not any(fit.factors for fit in fits):
-            say("ftcost: nothing moved: the shipped constants predict unseen runs of yours no worse.")
+            say("ftcost: nothing moved; the shipped constants stay. More runs, of other models and methods, may.")
     say(f"wrote {target}")
     say(f"ftcost plan --profile {profile_name} uses it; ftcost validate --runs {path} --profile {profile_name}")
 
@@ -102,18 +102,24 @@ def show_fits(fits: Sequence[MachineFit], problems: Sequence[RowProblem], screen
         title = f"{fit.gpu} with {fit.stack}: {len(fit.ids)} {'run' if len(fit.ids) == 1 else 'runs'}"
         screen.heading(title) if place else screen.line(title, strong=True)
         screen.table(
-            [*words("median absolute error"), *numbers("figures", "shipped", "fitted"), *words("on unseen runs")],
+            [
+                *words("absolute error"),
+                *numbers("figures", "median", "fitted", "mean unseen", "fitted"),
+                *words("factors"),
+            ],
             [
                 [
                     TITLES[gain.quantity],
                     str(gain.runs),
-                    _percent(gain.before),
-                    _percent(gain.after),
-                    _unseen(gain.unseen_before, gain.unseen_after, kept=gain.kept),
+                    *map(_percent, (gain.before, gain.after, gain.unseen_before, gain.unseen_after)),
+                    "kept" if gain.kept else "not used",
                 ]
                 for gain in fit.gains
             ],
         )
+        for gain in fit.gains:
+            for line in _remarks(gain):
+                screen.line(line)
         if fit.factors:
             screen.line()
             screen.table(
@@ -129,15 +135,30 @@ def show_fits(fits: Sequence[MachineFit], problems: Sequence[RowProblem], screen
             screen.item(f"{problem.id}: {problem.reason}")
 
 
-def _unseen(before: float | None, after: float | None, *, kept: bool) -> str:
-    if before is None or after is None:
-        return "one run; nothing to check it on"
-    verdict = "used" if kept else "not used"
-    return f"mean {_percent(before)} to {_percent(after)}: {verdict}"
+def _remarks(gain: Gain) -> list[str]:
+    """Why factors are not used, and what runs that exhausted the card said, in a sentence each."""
+    found = []
+    title = TITLES[gain.quantity].capitalize()
+    if not gain.kept:
+        why = (
+            "chance explains errors as small, or as unlike each other, as these"
+            if gain.reason == CHANCE
+            else "fitted on some of the runs, they predict the others worse"
+        )
+        found.append(f"{title} not used, because {why}.")
+    elif gain.unseen_before is None:
+        found.append(f"{title}: one run, and none to check it on.")
+    if gain.exhausted:
+        runs = "1 run" if gain.exhausted == 1 else f"{gain.exhausted} runs"
+        found.append(
+            f"{title}: {runs} ran out of memory; {gain.bounds} of them, predicted to need less than the card"
+            " holds, counted as needing more."
+        )
+    return found
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def show_profiles(folder: Path | None, *, as_json: bool) -> None:

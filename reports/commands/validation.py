@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from estimator.accuracy import NOTHING, accuracies
 from estimator.errors import InputError
-from estimator.validation import QUANTITIES, SERVING, Check, Summary, Validation
+from estimator.validation import QUANTITIES, SERVING, Check, Exhausted, Summary, Validation
 from reports.console import say
 from reports.screen import Screen, numbers, words
 
 WORST = 12
+EVEN = 0.5
+"""Probability of fitting below which a run is predicted not to."""
+
 TITLES = {
     "peak_memory_gib": "Peak memory (GiB per GPU)",
     "tokens_per_s_per_gpu": "Training speed (tokens/s per GPU)",
@@ -47,6 +50,8 @@ def validation_json(found: Validation, *, before: Validation | None = None) -> d
         "not_predicted": [asdict(problem) for problem in found.problems],
         "summary": _summary_json(found.summaries),
     }
+    if found.exhausted:
+        document["out_of_memory"] = [asdict(run) for run in found.exhausted]
     if before is not None:
         document["summary_without_profile"] = _summary_json(before.summaries)
     return document
@@ -74,7 +79,7 @@ def refuse_unpredicted(found: Validation, path: Path) -> None:
     Raises:
         InputError: none can.
     """
-    if not found.checks:
+    if not found.checks and not found.exhausted:
         rows = len(found.problems)
         said = "its one row cannot" if rows == 1 else f"none of its {rows:,} rows can"
         raise InputError(f"{path}: {said} be predicted; each is listed with the reason.")
@@ -117,6 +122,8 @@ def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool
     unmeasured = [check for check in found.checks if check.measured is None]
     if own and unmeasured:
         _show_predictions(unmeasured, screen)
+    if found.exhausted:
+        _show_exhausted(found.exhausted, screen)
     if own:
         _show_assumed(found.checks, screen)
     if found.problems:
@@ -198,6 +205,19 @@ def _show_predictions(checks: list[Check], screen: Screen) -> None:
                 f"{check.low or 0:,.4g} to {check.high or 0:,.4g}",
             ]
             for check in checks
+        ],
+    )
+
+
+def _show_exhausted(runs: Sequence[Exhausted], screen: Screen) -> None:
+    """Runs that ran out of memory beside what was predicted of them."""
+    foreseen = sum(run.fits_probability < EVEN for run in runs)
+    screen.heading(f"Ran out of memory ({len(runs)}): {foreseen} predicted not to fit")
+    screen.table(
+        [*words("run"), *numbers("needs", "of GiB", "fits")],
+        [
+            [run.id, f"{run.needed_gib:.1f}", f"{run.limit_gib:.1f}", f"{100 * run.fits_probability:.0f} %"]
+            for run in runs
         ],
     )
 
