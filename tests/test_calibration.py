@@ -26,7 +26,7 @@ from estimator.calibration import (
     surest,
     usable,
 )
-from estimator.machine import FACTORS, LAUNCH, MEMORY, RATE, SPEED_FACTORS, machine_factor, on_machine
+from estimator.machine import FACTORS, MEMORY, RATE, SPEED_FACTORS, machine_factor, on_machine
 from estimator.measured import MeasuredRow, measured_row, read_runs
 from estimator.memory import STATIC, memory
 from estimator.profiles import (
@@ -122,6 +122,8 @@ def test_a_factor_is_found_again_and_more_runs_find_more_of_it(runs: int) -> Non
     (fit,) = calibrate(rows, shipped())
     (gain,) = fit.gains
     assert (fit.gpu, fit.stack, gain.kept) == ("l40s", "hf", True)
+    assert gain.before is not None
+    assert gain.after is not None
     share = 1.0 - gain.after / gain.before
     assert share > (0.1 if runs == 2 else 0.6)
     found = {factor.what: factor for factor in fit.factors}
@@ -374,7 +376,7 @@ def test_what_calibrate_and_validate_say_of_runs_out_of_memory(
     going = float(speed(run=row(model="qwen2.5-0.5b", gpu="a10g").run, constants=shipped()).tokens_per_s_per_gpu)
     lines += [f"ran,qwen2.5-0.5b,lora,a10g,4,2048,ok,{going}"]
     runs.write_text("\n".join(lines), encoding="utf-8")
-    out, err, code = run(monkeypatch, capsys, "calibrate", str(runs))
+    out, _, code = run(monkeypatch, capsys, "calibrate", str(runs))
     assert code == 0
     said = " ".join(out.split())
     assert "Training speed not used, because chance explains errors as small" in said

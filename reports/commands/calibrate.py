@@ -150,10 +150,12 @@ def _remarks(gain: Gain) -> list[str]:
         found.append(f"{title}: one run, and none to check it on.")
     if gain.exhausted:
         runs = "1 run" if gain.exhausted == 1 else f"{gain.exhausted} runs"
-        found.append(
-            f"{title}: {runs} ran out of memory; {gain.bounds} of them, predicted to need less than the card"
-            " holds, counted as needing more."
+        said = (
+            f"{gain.bounds} of them, predicted to need less than the card holds, counted as needing more"
+            if gain.bounds
+            else "as predicted, so that nothing follows"
         )
+        found.append(f"{title}: {runs} ran out of memory; {said}.")
     return found
 
 
