@@ -117,9 +117,8 @@ def validate(*, path: Path | None, constants: Mapping[str, float]) -> Validation
         for row in rows:
             if row.bounds_memory:
                 exhausted.append(_exhausted(row, constants))
-            else:
-                checks += _training_checks(row, constants)
-    if path is not None and not checks and not problems and not exhausted:
+            checks += _training_checks(row, constants)
+    if path is not None and not checks and not problems:
         raise InputError(f"{path} holds a header and no run. Add a row for each run.")
     return Validation(
         checks=tuple(checks),

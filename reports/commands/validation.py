@@ -79,7 +79,7 @@ def refuse_unpredicted(found: Validation, path: Path) -> None:
     Raises:
         InputError: none can.
     """
-    if not found.checks and not found.exhausted:
+    if not found.checks:
         rows = len(found.problems)
         said = "its one row cannot" if rows == 1 else f"none of its {rows:,} rows can"
         raise InputError(f"{path}: {said} be predicted; each is listed with the reason.")
@@ -119,7 +119,8 @@ def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool
             _show_summary(TITLES[quantity], rows, screen)
         if rows and not brief:
             _show_worst([check for check in found.checks if check.quantity == quantity], screen)
-    unmeasured = [check for check in found.checks if check.measured is None]
+    failed = {run.id for run in found.exhausted}
+    unmeasured = [check for check in found.checks if check.measured is None and check.id not in failed]
     if own and unmeasured:
         _show_predictions(unmeasured, screen)
     if found.exhausted:
