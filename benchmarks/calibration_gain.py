@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from estimator.assumptions import Assumptions, shipped
-from estimator.calibration import QUANTITIES, Observations, absolute_errors, observed, prior_of, usable
+from estimator.calibration import QUANTITIES, observed, prior_of
+from estimator.calibration_statistics import Observations, absolute_errors, usable
 from estimator.measured import MeasuredRow, read_runs
 from estimator.memory import memory, predicted_bytes, predicted_range_bytes
 from estimator.speed import speed

@@ -13,15 +13,13 @@ import pytest
 
 from estimator.accelerators import resolve_accelerator, stack_accelerators
 from estimator.assumptions import shipped
-from estimator.calibration import (
+from estimator.calibration import calibrate, observed, prior_of
+from estimator.calibration_statistics import (
     CHANCE,
     UNSEEN,
     Observations,
     absolute_errors,
-    calibrate,
     most_probable,
-    observed,
-    prior_of,
     refusal,
     surest,
     usable,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from estimator.assumptions import shipped
-from estimator.calibration import CHANCE, Gain, MachineFit, calibrate
+from estimator.calibration import Gain, MachineFit, calibrate
+from estimator.calibration_statistics import CHANCE
 from estimator.errors import InputError
 from estimator.measured import RowProblem, read_runs
 from estimator.profiles import (
