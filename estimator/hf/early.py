@@ -38,9 +38,11 @@ def _falcon(v: Values) -> Fields:
 
 
 def _gpt_neox(v: Values) -> Fields:
+    fields = sizes(v, tied=False, max_position=2048)
     return {
-        **sizes(v, tied=False, max_position=2048),
+        **fields,
         **bias(v, default=True),
+        "kv_heads": fields["heads"],
         "parallel_blocks": v.flag("use_parallel_residual", True),
     }
 

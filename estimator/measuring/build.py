@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from estimator.errors import InputError
+from estimator.memory.stacks import TRAITS
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 SPREAD = 0.02
@@ -51,7 +52,8 @@ def build_model(job: Mapping[str, Any], *, device: Any) -> Any:
                 f"transformers {transformers.__version__} keeps experts as modules, which would be quantised;"
                 f" a mixture is measured with QLoRA from version {FUSED_SINCE} on."
             )
-        _quantise(model, double=quantization == "nf4-double", compute=dtype, device=device)
+        double = quantization == "nf4-double" or TRAITS["hf"].nested_constants
+        _quantise(model, double=double, compute=dtype, device=device)
     _materialise(model, device=device)
     model.train()
     recompute = cells["recompute"] == "full"

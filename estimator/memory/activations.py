@@ -9,6 +9,7 @@ import numpy as np
 
 from estimator.memory.stacks import (
     FP32_LOGITS_UNDER_AUTOCAST,
+    HF_STACKS,
     LOSS_IN_LOGIT_DTYPE,
     NO_FUSED_LOSS,
     SCALED_LOGITS,
@@ -18,7 +19,7 @@ from estimator.memory.stacks import (
     plain_attention,
     upcast_base,
 )
-from estimator.memory.widths import FP32_NORM_WEIGHT, Adapted, Widths
+from estimator.memory.widths import FP32_LAYER_NORM, FP32_NORM_WEIGHT, Adapted, Widths
 from estimator.numbers import Number
 from estimator.run import DTYPE_BYTES, Run
 
@@ -65,6 +66,15 @@ def compute_bytes(*, run: Run) -> float:
     return 4.0 if run.weights_dtype == "fp32" and not run.autocast and not sharded else 2.0
 
 
+def linear_output_bytes(*, run: Run) -> float:
+    """Bytes of a number that a linear module of a layer returns.
+
+    A 4-bit module of bitsandbytes computes in 16 bits and returns what it was given: fp32 where the residual
+    stream is fp32.
+    """
+    return 4.0 if upcast_base(run) else compute_bytes(run=run)
+
+
 def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: Adapted) -> Number:
     """Bytes that one layer saves per token for its backward pass, without recompute.
 
@@ -79,7 +89,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     trained = not run.adapters
     casts = autocast_copies(run)
     if run.architecture.norm.startswith("layernorm"):
-        norm = 4.0 if casts else e
+        norm = 4.0 if casts or run.architecture.family in FP32_LAYER_NORM else e
     elif traits.norm == "upcast":
         norm = 4.0
         if trained:
@@ -92,6 +102,9 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         total = total + (e * widths.attention_out if trained else 0.0)
     else:
         qkv = widths.expanded_qkv if traits.expands_keys else widths.qkv
+        masked = masked_layers(run=run)
+        qkv = qkv + masked * np.maximum(widths.expanded_qkv - qkv, 0.0)
+        total = total + masked * e * run.seq_len
         rows = run.seq_len if plain_attention(run) else 1.0
         total = total + e * (qkv + widths.attention_out) + 4.0 * widths.heads * rows
         total = total + (e * widths.attention_out_copied if trained else 0.0)
@@ -101,7 +114,7 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
         feed_forward = (2.0 if kernel else 3.0) * widths.feed_forward
     elif not traits.composed_activations:
         feed_forward = widths.feed_forward
-    total = total + e * (feed_forward + widths.mixed + widths.routed)
+    total = total + linear_output_bytes(run=run) * (feed_forward + widths.mixed + widths.routed)
     if trained:
         return total + e * (widths.cast_inputs if casts else widths.trained_inputs)
     kernels_skip_casts = traits.adapter_input == "shared" and (run.quantization or traits.adapter_dtype_bytes < 4)
@@ -114,6 +127,18 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
     return total + cast * (adapted.inputs + adapted.pairs * run.lora_rank)
 
 
+def masked_layers(*, run: Run) -> Number:
+    """Share of layers whose attention gets a mask: sliding ones, from the length of their window on.
+
+    Transformers then repeats keys and values to the number of query heads, and every layer keeps the mask in
+    16 bits. Source: derived from Transformers' masking and PyTorch's attention; checked against its memory tracker.
+    """
+    a = run.architecture
+    if run.stack not in HF_STACKS or not a.sliding_window:
+        return 0.0
+    return np.where(run.seq_len >= a.sliding_window, a.sliding_layers / a.layers, 0.0)
+
+
 def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, float]) -> Number:
     """Bytes per token of gradients and temporaries while one layer's backward runs.
 
@@ -122,8 +147,9 @@ def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, fl
     fused kernel two. Source: derived.
     """
     e = compute_bytes(run=run)
-    hidden = constants["memory_turn_hidden_copies"] * e * widths.hidden
-    feed_forward = e * widths.feed_forward_turn
+    wide = linear_output_bytes(run=run)
+    hidden = constants["memory_turn_hidden_copies"] * wide * widths.hidden
+    feed_forward = wide * widths.feed_forward_turn
     if not eager(run):
         softmax_and_scores = 8.0 * widths.heads * run.seq_len if plain_attention(run) else 0.0
         return np.maximum(feed_forward, softmax_and_scores) + hidden

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator.memory.activations import Activations, activations
-from estimator.memory.stacks import Traits, traits
+from estimator.memory.stacks import Traits, traits, upcast_base
 from estimator.memory.states import States, quantized_bytes_per_parameter, states
 from estimator.memory.widths import Counts, adapted, counts, widths
 from estimator.numbers import Number
@@ -159,7 +159,7 @@ def moments(*, run: Run, constants: Mapping[str, float]) -> dict[str, Parts]:
             "activations": acts.saved + acts.final,
             "logits_and_loss": acts.loss,
             "gathered_shards": buffers.root,
-            "weight_casts": casts,
+            "weight_casts": casts + _head_cast(run=run, tr=tr, shape=shape),
             "dequantization": dequantized_head,
         },
         "backward": fixed
@@ -196,6 +196,13 @@ def _head_gradient(run: Run, state: States, shape: Counts) -> Number:
     if run.adapters or run.sharding in ("fsdp", "hsdp", "zero2"):
         return 0.0
     return np.minimum((shape.head or shape.embedding) / run.tp * DTYPE_BYTES[run.weights_dtype], state.gradients)
+
+
+def _head_cast(*, run: Run, tr: Traits, shape: Counts) -> Number:
+    """The 16-bit copy that autocast makes of an fp32 head, kept until the head's backward pass."""
+    if not (run.autocast and upcast_base(run)) or tr.quantizes_head:
+        return 0.0
+    return DTYPE_BYTES["bf16"] * (shape.head or shape.embedding) / run.tp
 
 
 def _weight_casts(*, run: Run, shape: Counts, acts: Activations) -> Number:

@@ -26,6 +26,9 @@ FP32_NORM_WEIGHT = frozenset(
 )
 """Families whose norm multiplies by its weight before rounding back, so the saved factor is fp32."""
 
+FP32_LAYER_NORM = frozenset({"olmo"})
+"""Families whose layer norm runs on an fp32 copy of its input."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
