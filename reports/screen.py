@@ -15,6 +15,7 @@ from typing import TextIO
 
 GAP = 2
 NARROWEST = 40
+INDENT = 2
 UNBROKEN = 20
 """Words up to this length are never broken in a table."""
 
@@ -25,7 +26,8 @@ BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 class Column:
     """A column of a table: words wrap and stand left, numbers never wrap and stand right.
 
-    ``whole`` keeps words of any length unbroken, so that names can be copied.
+    ``whole`` keeps words of any length unbroken, so that names can be copied. Where the first column is whole and
+    a table too wide, names that do not fit stand on a line of their own above the rest of their row.
     """
 
     title: str
@@ -86,8 +88,16 @@ class Screen:
         if sum(widths) + gap * (len(widths) - 1) > self.width:
             gap = 1
             widths = self._widths(columns, [titles, *rows], gap)
+        over = sum(widths) + gap * (len(widths) - 1) - self.width
+        if over > 0 and columns[0].whole:
+            names = [len(row[0]) for row in rows]
+            left = max(widths[0] - over, INDENT)
+            widths[0] = left if 2 * sum(name <= left for name in names) >= len(names) else INDENT
         for index, row in enumerate([titles, *rows]):
             cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+            if columns[0].whole and len(row[0]) > widths[0]:
+                self._print(row[0], index == 0)
+                cells[0] = [""]
             for height in range(max(map(len, cells))):
                 texts = [
                     (cell[height] if height < len(cell) else "").rjust(width)

@@ -29,8 +29,17 @@ Columns = Sequence[tuple[str, str, str]]
 """Title, justification, key of the row."""
 
 
-def _show(kind: str, rows: Iterable[Row], columns: Columns, *, text: str, as_json: bool, listing: str) -> None:
-    """Print the rows that contain the text in any field.
+def _show(
+    kind: str,
+    rows: Iterable[Row],
+    columns: Columns,
+    *,
+    text: str,
+    as_json: bool,
+    listing: str,
+    meaning: str = "",
+) -> None:
+    """Print the rows that contain the text in any field; last, what the columns mean.
 
     Raises:
         UnknownNameError: no row contains it.
@@ -52,7 +61,7 @@ def _show(kind: str, rows: Iterable[Row], columns: Columns, *, text: str, as_jso
         ],
         [[_cell(row[key]) for _, _, key in columns] for row in kept],
     )
-    screen.line(f"{len(kept)} of {len(every)}.")
+    screen.line(f"{len(kept)} of {len(every)}. {meaning}")
 
 
 def _screen() -> Screen:
@@ -101,7 +110,15 @@ def show_models(text: str, *, as_json: bool) -> None:
         ("licence", "left", "license"),
         ("commercial", "left", "commercial_use"),
     )
-    _show("model", map(row, models().values()), columns, text=text, as_json=as_json, listing="ftcost models")
+    _show(
+        "model",
+        map(row, models().values()),
+        columns,
+        text=text,
+        as_json=as_json,
+        listing="ftcost models",
+        meaning="billion: parameters; active: of them used for a token.",
+    )
 
 
 def show_gpus(text: str, *, as_json: bool) -> None:
@@ -140,7 +157,16 @@ def show_gpus(text: str, *, as_json: bool) -> None:
         ("link GB/s", "right", "link_gb_s"),
         ("figures", "left", "status"),
     )
-    _show("GPU", map(row, accelerators().values()), columns, text=text, as_json=as_json, listing="ftcost gpus")
+    _show(
+        "GPU",
+        map(row, accelerators().values()),
+        columns,
+        text=text,
+        as_json=as_json,
+        listing="ftcost gpus",
+        meaning="GiB: what the driver shows. TFLOP/s: dense peaks, not those of sparse matrices; fp8 alike. link: to the"
+        " other cards of the machine, one direction. recalled: no source read again.",
+    )
 
 
 def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
@@ -166,6 +192,7 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
             ("spot", "right", "spot_usd_per_gpu_hour"),
             ("seen", "right", "seen"),
         )
+        meaning = "on-demand, spot: USD per GPU-hour; x: GPUs of the instance; seen: the day the price was read."
     elif kind == "api":
         rows = pricing.api_models(as_of=as_of)
         columns = (
@@ -177,6 +204,10 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
             ("out", "right", "output_usd_per_million_tokens"),
             ("until", "right", "available_until"),
             ("seen", "right", "seen"),
+        )
+        meaning = (
+            "in, cached, out: USD per million tokens; until: the last day of service, where it is known;"
+            " seen: the day the price was read."
         )
     else:
         rows = pricing.hosted_finetuning(as_of=as_of)
@@ -191,6 +222,10 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
             ("host/h", "right", "hosting_usd_per_hour"),
             ("until", "right", "available_until"),
         )
+        meaning = (
+            "train, in, out: USD per million tokens; host/h: USD per hour of a deployment; until: the last day of"
+            " service, where it is known."
+        )
     _show(
         f"{kind} price",
         map(asdict, rows),
@@ -198,6 +233,7 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
         text=text,
         as_json=as_json,
         listing=f"ftcost prices --kind {kind}",
+        meaning=meaning,
     )
 
 
