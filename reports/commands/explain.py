@@ -12,7 +12,9 @@ from typing import Any
 from estimator.assumptions import Assumption, shipped
 from estimator.errors import UnknownNameError, close_matches
 from reports.screen import Screen
+from reports.style import quantity
 
+APART = (" ", ">>>", "Args:", "Returns:", "Raises:")
 NEAREST = 3
 """Names that are told in place of one that nothing has."""
 FORMULA_PACKAGES = ("estimator.memory", "estimator.speed", "estimator.serving")
@@ -66,7 +68,7 @@ def show_explanation(name: str, screen: Screen) -> None:
     function = found[name]
     screen.line(f"{name}{inspect.signature(function)}")
     screen.line()
-    screen.line(inspect.getdoc(function) or "")
+    screen.line(_reflowed(inspect.getdoc(function) or ""))
     screen.line()
     screen.line(f"Defined in {function.__module__}.")
     used = sorted(row for row in rows if f'"{row}"' in inspect.getsource(function))
@@ -88,6 +90,21 @@ def _hint(name: str, found: Mapping[str, object], rows: Mapping[str, Assumption]
 
 
 def _show_assumption(row: Assumption, screen: Screen) -> None:
-    screen.line(f"{row.name} = {row.base:g} {row.unit} ({row.low:g} to {row.high:g}, P10 to P90)")
-    screen.line(f"  {row.label}; {row.status}; checked {row.checked}")
-    screen.line(f"  source: {row.source}")
+    spread = f" ({quantity(row.low)} to {quantity(row.high)}, P10 to P90)" if row.low < row.high else ", fixed"
+    screen.line(f"{row.name} = {quantity(row.base)} {row.unit}{spread}")
+    screen.item(f"{row.label}; {row.status}; checked {row.checked}", "")
+    screen.item(f"source: {row.source}", "")
+
+
+def _reflowed(text: str) -> str:
+    """The lines of a paragraph as one, to be wrapped at the width of the screen; indented lines stay apart."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        flows = (
+            found and found[-1] and line and not line.startswith((" ", ">>>")) and not found[-1].startswith(APART)
+        )
+        if flows:
+            found[-1] += f" {line}"
+        else:
+            found.append(line)
+    return "\n".join(found)

@@ -10,7 +10,7 @@ from estimator.assumptions import shipped
 from reports.commands.scenario_file import SET_TABLE, defaults, file_flags
 from reports.options import Flag, plan_flags
 
-WIDTH = 90
+WIDTH = 79
 GIVEN = ("model", "rows")
 """Keys that the template gives; all others are commented out."""
 SET_EXAMPLES = (
