@@ -305,3 +305,25 @@ def test_a_profile_where_there_is_none_yet_says_how_to_make_one(
     monkeypatch.setenv("FTCOST_CONFIG_DIR", str(tmp_path))
     _, err, code = run(monkeypatch, capsys, "estimate", "--model", "7b", "--profile", "mybox")
     assert (code, "there is none yet" in err, "ftcost calibrate" in err) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "unit"),
+    [
+        (("models",), "parameters"),
+        (("gpus",), "dense peaks"),
+        (("prices",), "USD per GPU-hour"),
+        (("prices", "--kind", "api"), "USD per million tokens"),
+        (("prices", "--kind", "hosted"), "USD per hour of a deployment"),
+    ],
+)
+def test_listings_fit_the_terminal_keep_names_whole_and_tell_units(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], unit: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown, _, _ = run(monkeypatch, capsys, *words)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert unit in " ".join(shown.split())
+    rows, _, _ = run(monkeypatch, capsys, *words, "--json")
+    names = {next(row[key] for key in ("id", "gpu", "model") if key in row) for row in json.loads(rows)}
+    assert names <= {line[: len(name)] for line in shown.splitlines() for name in names if line.startswith(name)}
