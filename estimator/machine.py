@@ -15,6 +15,7 @@ import numpy as np
 from estimator.assumptions import Assumptions
 from estimator.numbers import Number
 from estimator.run import Run
+from estimator.words import counted
 
 RATE = "machine_rate_factor"
 BANDWIDTH = "machine_bandwidth_factor"
@@ -108,4 +109,6 @@ def profile_notes(assumptions: Assumptions) -> tuple[str, ...]:
         if row.status == "measured" and row.name.endswith(FACTORS):
             machine, _, _ = row.label.partition(":")
             found.setdefault(f"{row.source}, {row.checked}: {machine}", []).append(row.name)
-    return tuple(f"{source[0].upper()}{source[1:]}; {len(names)} factors." for source, names in found.items())
+    return tuple(
+        f"{source[0].upper()}{source[1:]}; {counted(len(names), 'factor')}." for source, names in found.items()
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from estimator.result import COUNTED_STYLES, Arm, BreakEven, Estimate, Sensitivity, Verdict
 from estimator.scenario import Scenario
-from estimator.words import count, every, money, percent
+from estimator.words import count, counted, every, money, percent
 
 MOST_DIFFERENCES = 3
 LEAST_SHARE = 0.05
@@ -38,7 +38,7 @@ def verdict(
         keeping_up_usd_per_year: of a retrain at every change of the facts; None where nothing is said of them.
     """
     months = scenario.assumptions["horizon_months"]
-    over = "1 month" if months == 1 else f"{months:.0f} months"
+    over = counted(round(months), "month")
     others = [arm for arm in (rival, tuned) if arm is not None and arm is not winner]
     reasons: list[str] = []
     if others:
@@ -93,7 +93,7 @@ def _binding(
         found.append("facts are looked up; a tuned model knows them only until they change")
     serving = tuned.serving if tuned else None
     if tuned and serving and any(line.name == "GPU-hours of replicas" for line in tuned.lines):
-        replicas = f"{serving.replicas} replica{'s' if serving.replicas != 1 else ''}"
+        replicas = counted(serving.replicas, "replica")
         idle = percent(1 - serving.utilisation_fraction)
         if serving.binding == "availability":
             held = f"not the load but {replicas} kept for availability, idle {idle} of the time"

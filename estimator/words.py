@@ -18,8 +18,14 @@ def money(usd: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction for people."""
-    return f"{100 * fraction:.0f} %"
+    """A fraction for people; what is neither none nor all does not read as such.
+
+    >>> percent(0.123), percent(0.0), percent(0.002), percent(0.998)
+    ('12 %', '0 %', '<1 %', '>99 %')
+    """
+    if 0 < fraction < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= fraction < 1 else f"{100 * fraction:.0f} %"
 
 
 def count(number: float) -> str:
@@ -33,6 +39,15 @@ def count(number: float) -> str:
             return f"{number / size:.3g} {name}"
     rounded = float(f"{number:.3g}")
     return f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:g}"
+
+
+def counted(number: float, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one.
+
+    >>> counted(1, "month"), counted(1234.0, "row"), counted(0.5, "hour")
+    ('1 month', '1,234 rows', '0.5 hours')
+    """
+    return f"{number:,.10g} {noun}{'' if number == 1 else 's'}"
 
 
 def every(days: float) -> str:

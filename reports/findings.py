@@ -5,7 +5,7 @@ from __future__ import annotations
 from estimator.accuracy import NOTHING, accuracies
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import Arm, Plan, TrainingOption
-from estimator.words import count, money, percent
+from estimator.words import count, counted, money, percent
 from reports.style import duration, gib, shortened
 
 
@@ -232,8 +232,9 @@ def retraining_notes(plan: Plan) -> list[str]:
     worth = plan.scenario.quality_value_usd_per_month
     if worth is not None:
         row = values.row("retrain_every_months")
+        between = counted(float(f"{row.base:.2g}"), "month")
         chosen = (
-            f"At {money(worth)} a month for full quality, {row.base:.2g} months between retrains cost least"
+            f"At {money(worth)} a month for full quality, {between} between retrains cost least"
             f" ({row.low:.2g} to {row.high:.2g} over the range of the decay)."
         )
         given = plan.scenario.goal == "facts" and plan.scenario.data_changes_every_days is not None
@@ -249,4 +250,4 @@ def retraining_notes(plan: Plan) -> list[str]:
 
 def months_text(months: int) -> str:
     """A number of months in words."""
-    return "1 month" if months == 1 else f"{months} months"
+    return counted(months, "month")

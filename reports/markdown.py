@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from estimator.result import GROUPS, Plan
-from estimator.words import money, percent
+from estimator.words import counted, money, percent
 from reports import findings
 from reports.drawn import charts, run_charts
 from reports.style import dollars, duration, gib, quantity, stamp
@@ -21,7 +21,7 @@ def plan_markdown(plan: Plan) -> str:
         f"## {escaped(findings.answer(plan))}",
         escaped(_question(plan)),
         _bullets([*plan.verdict.reasons, *(f"What would change it: {text}" for text in plan.verdict.flips)]),
-        f"### Cost over {findings.horizon(plan)} months",
+        f"### Cost over {findings.months_text(findings.horizon(plan))}",
         _ways(plan),
         _bullets([*findings.break_even(plan)[:BREAK_EVENS], *findings.payback(plan)]),
         "### One production run",
@@ -65,9 +65,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1
 def _question(plan: Plan) -> str:
     values = plan.scenario.assumptions
     return (
-        f"{plan.model.id}: {quantity(values['rows'])} rows of training data;"
-        f" {quantity(values['requests_per_day'])} requests a day of {quantity(values['input_tokens'])} input and"
-        f" {quantity(values['output_tokens'])} output tokens; {findings.horizon(plan)} months."
+        f"{plan.model.id}: {counted(values['rows'], 'row')} of training data;"
+        f" {counted(values['requests_per_day'], 'request')} a day of {quantity(values['input_tokens'])} input and"
+        f" {quantity(values['output_tokens'])} output tokens; {findings.months_text(findings.horizon(plan))}."
     )
 
 

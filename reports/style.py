@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estimator.numbers import GIB
 from estimator.result import GROUPS, Arm, ArmKind, Plan, TrainingOption
+from estimator.words import count, money
 
 INK = "#1f2430"
 SOFT = "#5b6472"
@@ -78,11 +79,13 @@ FALL = "#004488"
 
 
 def dollars(usd: float) -> str:
-    """A price: two decimals, more where it is small.
+    """A price: two decimals, more where it is small, three digits where it is large.
 
-    >>> dollars(2.9), dollars(0.023)
-    ('$2.90', '$0.023')
+    >>> dollars(2.9), dollars(0.023), dollars(12345.6)
+    ('$2.90', '$0.023', '$12.3k')
     """
+    if abs(usd) >= 1e4:
+        return money(usd)
     return f"${usd:,.2f}" if abs(usd) >= 0.1 or usd == 0 else f"${usd:.3g}"
 
 
@@ -110,10 +113,12 @@ def duration(hours: float) -> str:
 def quantity(value: float) -> str:
     """An assumption's value.
 
-    >>> quantity(1e7), quantity(0.15), quantity(10000)
-    ('10,000,000', '0.15', '10,000')
+    >>> quantity(1e7), quantity(0.15), quantity(10000), quantity(2.1e9)
+    ('10,000,000', '0.15', '10,000', '2.1 billion')
     """
-    if value == 0 or 1e-3 <= abs(value) < 1e9:
+    if 1e8 <= abs(value) < 1e15:
+        return count(value)
+    if value == 0 or 1e-3 <= abs(value) < 1e8:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return f"{value:.3g}"
 

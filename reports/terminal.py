@@ -9,10 +9,11 @@ from estimator.machine import profile_notes
 from estimator.numbers import GIB
 from estimator.provenance import old_prices
 from estimator.result import GROUPS, Arm, Estimate, Plan, ServingOption, TrainingOption
-from estimator.words import count, money, percent, seconds
+from estimator.words import count, counted, money, percent, seconds
 from reports import findings
 from reports.findings import accuracy
 from reports.screen import GAP, Column, Screen, numbers, words
+from reports.style import dollars, quantity
 
 WIDE = 100
 TOP_ASSUMPTIONS = 8
@@ -56,10 +57,11 @@ def _question(plan: Plan, screen: Screen) -> None:
     screen.line(plan.model.how)
     layout = "packed to" if plan.scenario.packing else "padded, at most"
     screen.line(
-        f"{values['rows']:,.0f} rows x {work.tokens_per_row:,.0f} tokens x {values['epochs']:g} epochs ="
-        f" {count(work.useful_tokens)} tokens ({layout} {values['seq_len']:,.0f});"
-        f" {values['requests_per_day']:,.0f} requests a day of {values['input_tokens']:,.0f} tokens in,"
-        f" {values['output_tokens']:,.0f} out, for {findings.months_text(findings.horizon(plan))}."
+        f"{counted(round(values['rows']), 'row')} x {counted(round(work.tokens_per_row), 'token')} x"
+        f" {counted(values['epochs'], 'epoch')} = {count(work.useful_tokens)} tokens"
+        f" ({layout} {values['seq_len']:,.0f}); {counted(values['requests_per_day'], 'request')} a day of"
+        f" {counted(values['input_tokens'], 'token')} in, {values['output_tokens']:,.0f} out,"
+        f" for {findings.months_text(findings.horizon(plan))}."
     )
     if plan.defaults_used:
         screen.line(f"Defaults taken: {', '.join(plan.defaults_used)}.")
@@ -147,8 +149,8 @@ def short(gpu_label: str) -> str:
 
 
 def _cost_by_line(plan: Plan, screen: Screen) -> None:
-    months = plan.scenario.assumptions["horizon_months"]
-    screen.heading(f"Cost by line over {months:.0f} months, thousand USD, at base assumptions")
+    months = findings.months_text(findings.horizon(plan))
+    screen.heading(f"Cost by line over {months}, thousand USD, at base assumptions")
     rows = [
         [label(arm), *(thousands(arm.groups_usd[group]) for group in GROUPS), thousands(arm.total_usd.base)]
         for arm in plan.arms
@@ -173,9 +175,9 @@ def label(arm: Arm) -> str:
 
 
 def _totals(plan: Plan, screen: Screen) -> None:
-    months = plan.scenario.assumptions["horizon_months"]
+    months = findings.months_text(findings.horizon(plan))
     tuned = next((arm for arm in plan.arms if arm.id == plan.best_tuned), None)
-    screen.heading(f"Total over {months:.0f} months with uncertainty, and when tuning pays")
+    screen.heading(f"Total over {months} with uncertainty, and when tuning pays")
     wide = screen.width >= WIDE
     crossings = {one.rival: one for one in plan.break_evens}
     rows = []
@@ -188,7 +190,7 @@ def _totals(plan: Plan, screen: Screen) -> None:
                 money(arm.total_usd.base),
                 money(arm.total_usd.p50),
                 spread(arm.total_usd),
-                f"${arm.usd_per_1000_requests:,.2f}",
+                dollars(arm.usd_per_1000_requests),
                 percent(arm.probability_cheapest),
                 volume(one.lowest_per_day) if one else "",
                 *([between] if wide else []),
@@ -237,7 +239,7 @@ def _assumptions(plan: Plan, screen: Screen) -> None:
     rows = [
         [
             row.label,
-            f"{row.low:g} to {row.high:g}",
+            f"{quantity(row.low)} to {quantity(row.high)}",
             row.unit,
             f"{money(row.usd_at_low)} to {money(row.usd_at_high)}",
         ]

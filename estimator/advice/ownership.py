@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from estimator.advice.facts import Condition, Facts, Words, expert_hours, parameter
 from estimator.result import Arm, LineResult
-from estimator.words import count, money, percent
+from estimator.words import count, counted, money, percent
 
 WAITING_LINES = ("input tokens", "output tokens")
 """Lines of an API arm that a batch discount would lower."""
@@ -16,7 +16,7 @@ def _prompt_untried(facts: Facts) -> Words | None:
         return None
     hours = values["prompt_engineering_hours"]
     return {
-        "prompt_hours": count(hours),
+        "prompt_hours": counted(hours, "hour"),
         "prompt_usd": money(hours * values["engineer_usd_per_hour"]),
         "risk_usd": money(facts.tuned.groups_usd["pilot"]),
     }
@@ -89,7 +89,7 @@ def _replica_floor_binds(facts: Facts) -> Words | None:
     saved = facts.tuned.groups_usd["serving"] - best.groups_usd["serving"] if best else 0.0
     return {
         "idle": percent(1 - serving.utilisation_fraction),
-        "replicas": str(serving.replicas),
+        "replicas": counted(serving.replicas, "replica"),
         "alternative": f" {best.label}, would save {money(saved)} of serving." if best and saved > 0 else "",
     }
 
@@ -116,7 +116,7 @@ def _vendor_wins(facts: Facts) -> Words | None:
         return None
     notes = [note for note in facts.winner.notes if "stops answering" in note]
     return {
-        "migration_hours": count(facts.scenario.assumptions["migration_hours"]),
+        "migration_hours": counted(facts.scenario.assumptions["migration_hours"], "hour"),
         "end": "".join(f" {note}" for note in notes),
     }
 
@@ -147,7 +147,7 @@ def _self_hosting_wins(facts: Facts) -> Words | None:
     values = facts.scenario.assumptions
     hours = values["self_host_ops_hours_per_month"]
     return {
-        "hours": count(hours),
+        "hours": counted(hours, "hour"),
         "usd": money(hours * values["engineer_usd_per_hour"] * values["horizon_months"]),
         "way": facts.winner.label,
     }

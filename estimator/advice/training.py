@@ -8,7 +8,7 @@ from estimator.money.arms import METHOD_LABELS
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import GIB
 from estimator.result import TrainingOption
-from estimator.words import count, interval, money, percent
+from estimator.words import count, counted, interval, money, percent
 
 MANY_EPOCHS = 5
 FEW_EXPERIMENTS = 2
@@ -49,7 +49,7 @@ def _one_card_is_enough(facts: Facts) -> Words | None:
         "gpu": option.gpu_label,
         "method": method[0].upper() + method[1:],
         "fill": percent(option.device_bytes / option.limit_bytes),
-        "hours": f"{option.hours.base:.2g}",
+        "hours": counted(float(f"{option.hours.base:.2g}"), "hour"),
     }
 
 
@@ -61,7 +61,7 @@ def _cluster_is_not_needed(facts: Facts) -> Words | None:
         "gpu": option.gpu_label,
         "gpus": f"{option.gpus}",
         "fill": percent(option.device_bytes / option.limit_bytes),
-        "hours": f"{option.hours.base:.2g}",
+        "hours": counted(float(f"{option.hours.base:.2g}"), "hour"),
         "usd": money(option.usd.base),
     }
 
@@ -124,7 +124,7 @@ def _no_retrain(facts: Facts) -> Words | None:
         "low": f"{published.low:g}",
         "high": f"{published.high:g}",
         "decay": percent(shipped()["quality_decay_fraction"]),
-        "horizon": count(values["horizon_months"]),
+        "horizon": counted(values["horizon_months"], "month"),
         "retrain_usd": money(facts.tuned.retrain_usd),
     }
 

@@ -18,6 +18,7 @@ from estimator.planning import plan
 from estimator.result import Arm, Estimate, Plan
 from estimator.scenario import Scenario
 from estimator.words import money
+from reports import findings
 from reports.commands.scenario_file import Given, overlaid
 from reports.commands.vary import Axis, axis, counting, grid
 from reports.flags import scenario_of
@@ -154,7 +155,7 @@ def show(found: Curve, screen: Screen) -> None:
     """Both tables: costs against the number, and crossings."""
     some = found.some_plan()
     months = {answer.scenario.assumptions["horizon_months"] for answer in found.plans if answer}
-    over = f" over {min(months):.0f} months" if len(months) == 1 else ""
+    over = f" over {findings.months_text(round(min(months)))}" if len(months) == 1 else ""
     screen.line(f"ftcost {some.version}: {some.model.id}, cost{over} against {found.name}", strong=True)
     _costs(found, screen)
     screen.line(f"USD at base assumptions. tuned: {_tuned_words(found)}. least: of these columns.")

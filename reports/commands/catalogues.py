@@ -164,8 +164,8 @@ def show_gpus(text: str, *, as_json: bool) -> None:
         text=text,
         as_json=as_json,
         listing="ftcost gpus",
-        meaning="GiB: what the driver shows. TFLOP/s: dense peaks, not those of sparse matrices; fp8 alike. link: to the"
-        " other cards of the machine, one direction. recalled: no source read again.",
+        meaning="GiB: what the driver shows. TFLOP/s: dense peaks, not those of sparse matrices; fp8 alike. link:"
+        " to the other cards of the machine, one direction. recalled: no source read again.",
     )
 
 

@@ -194,7 +194,9 @@ def _lines(found: Sequence[Compared], names: Sequence[str], screen: Screen) -> N
         screen.line("No line differs.")
         return
     screen.table([*words("line"), *numbers(*names)], [row for _, row in shown])
-    screen.line(f"Largest difference first; {len(rows) - len(shown)} lines are alike.")
+    same = len(rows) - len(shown)
+    alike = "no line is alike" if same == 0 else "1 line is alike" if same == 1 else f"{same} lines are alike"
+    screen.line(f"Largest difference first; {alike}.")
 
 
 def _signed(usd: float) -> str:

@@ -18,8 +18,9 @@ from estimator.search.fleet import BATCH, FIXED, ZERO, Way, ways
 from estimator.search.market import Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.serving import hourly_load
-from estimator.words import money, percent, seconds
+from estimator.words import counted, money, percent, seconds
 from reports.screen import Screen, numbers, words
+from reports.style import dollars
 
 HOURS_PER_DAY = 24.0
 
@@ -225,17 +226,19 @@ def show_serve_plan(answer: ServeAnswer, *, model: str, scenario: Scenario, scre
 
 def _question(model: str, scenario: Scenario, screen: Screen) -> None:
     values = scenario.assumptions
-    curve = f"a cycle of {len(scenario.hourly_load)} hours" if scenario.hourly_load else "a day-night curve"
+    curve = (
+        f"a cycle of {counted(len(scenario.hourly_load), 'hour')}" if scenario.hourly_load else "a day-night curve"
+    )
     options = [
         f"{percent(values['prefix_cached_fraction'])} of the input cached"
         if values["prefix_cached_fraction"]
         else "",
-        f"{values['draft_tokens']:g} tokens drafted a step" if values["draft_tokens"] else "",
+        f"{counted(values['draft_tokens'], 'token')} drafted a step" if values["draft_tokens"] else "",
     ]
     screen.line(
-        f"Serving {model} with {scenario.engine}: {values['requests_per_day']:,.0f} requests a day of"
-        f" {values['input_tokens']:,.0f} tokens in and {values['output_tokens']:,.0f} out (standard deviations"
-        f" {values['input_tokens_cv'] * values['input_tokens']:,.0f} and"
+        f"Serving {model} with {scenario.engine}: {counted(values['requests_per_day'], 'request')} a day of"
+        f" {counted(values['input_tokens'], 'token')} in and {values['output_tokens']:,.0f} out"
+        f" (standard deviations {values['input_tokens_cv'] * values['input_tokens']:,.0f} and"
         f" {values['output_tokens_cv'] * values['output_tokens']:,.0f})"
         f"{''.join(f', {text}' for text in options if text)}; busiest hour"
         f" {values['peak_to_mean_ratio']:.3g} times the mean, {curve}; prices"
@@ -272,7 +275,7 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
                 f"{percent(row['utilisation_fraction'])}\n{percent(row['peak_load_fraction'])}",
                 f"{seconds(row['ttft_p95_s'])}\n{seconds(row['peak_time_per_output_token_s'])}",
                 money(row["usd_per_month"]),
-                f"${row['usd_per_1000_requests']:.3g}\n${row['usd_per_million_tokens']:.3g}",
+                f"{dollars(row['usd_per_1000_requests'])}\n{dollars(row['usd_per_million_tokens'])}",
                 *(
                     [
                         f"{row['requests_per_s_per_replica']:.3g}\n"
@@ -298,18 +301,18 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
     )
     screen.line(
         f"USD: whole instances, times {values['cloud_overhead_ratio']:g} for what a cloud bills beside them"
-        f" (cloud_overhead_ratio); without the {values['staging_replicas']:g} staging replicas that `plan` adds"
-        " and the order of the rows counts."
+        f" (cloud_overhead_ratio); without the {counted(values['staging_replicas'], 'staging replica')} that"
+        " `plan` adds; the rows are ordered with them."
     )
     screen.line(
         f"{held} of {len(rows)} {'row is' if len(rows) == 1 else 'rows are'} held up by the floor of"
-        f" {values['minimum_replicas']:g} replicas, not by the load.{binds}"
+        f" {counted(values['minimum_replicas'], 'replica')}, not by the load.{binds}"
     )
     if processors := [row for row in rows if row["gpu"] in cpus()]:
         answer_s = min(row["peak_time_per_output_token_s"] for row in processors) * values["output_tokens"]
         screen.line(
             f"Machines without accelerators are estimates that no run has checked; an answer of"
-            f" {values['output_tokens']:,.0f} tokens takes {seconds(answer_s)} there at best."
+            f" {counted(values['output_tokens'], 'token')} takes {seconds(answer_s)} there at best."
         )
 
 
@@ -332,7 +335,7 @@ def _ways(answer: ServeAnswer, values: Mapping[str, float], screen: Screen) -> N
                 percent(way.used_fraction),
                 "waits" if math.isnan(way.ttft_p95_s) else seconds(way.ttft_p95_s),
                 money(way.usd_per_month),
-                f"${way.usd_per_1000_requests:.3g}",
+                dollars(way.usd_per_1000_requests),
             ]
             for row, way in found
         ],

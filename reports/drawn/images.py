@@ -61,7 +61,7 @@ def options(plan: Plan) -> Picture:
     """Cost of every arm by group, with its range."""
     return Picture(
         title=findings.where_it_goes(plan),
-        subtitle=f"Cost over {findings.horizon(plan)} months by cost group",
+        subtitle=f"Cost over {findings.months_text(findings.horizon(plan))} by cost group",
         draw=lambda axes: charts.options(axes, plan),
         chart_in=max(1.6, 0.46 * len(plan.arms) + 0.3),
         left_in=2.7,

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from estimator.result import Plan
-from estimator.words import count, money, percent
+from estimator.words import count, counted, money, percent
 from pricing import OLD_AFTER_DAYS
 from reports import findings
 from reports.drawn import charts, run_charts
@@ -84,16 +84,16 @@ def _answer(sheet: Sheet, plan: Plan) -> None:
     values = plan.scenario.assumptions
     _title(sheet, f"The answer · {plan.model.id}", findings.answer(plan))
     sheet.paragraph(
-        f"{arm.label} costs {money(total.base)} over {months} months at the base values:"
+        f"{arm.label} costs {money(total.base)} over {findings.months_text(months)} at the base values:"
         f" {money(arm.build_usd)} before the first month, and {dollars(arm.usd_per_1000_requests)} for every 1,000"
         f" requests all told. Over {plan.scenario.draws:,} draws of the assumptions its median is"
         f" {money(total.p50)}, its 10th percentile {money(total.p10)} and its 90th {money(total.p90)}; it is the"
         f" cheapest way in {percent(arm.probability_cheapest)} of them."
     )
     sheet.paragraph(
-        f"The task: {quantity(values['requests_per_day'])} requests a day of"
+        f"The task: {counted(values['requests_per_day'], 'request')} a day of"
         f" {quantity(values['input_tokens'])} input and {quantity(values['output_tokens'])} output tokens;"
-        f" {quantity(values['rows'])} rows of training data; {plan.model.parameters / 1e9:.3g} billion parameters"
+        f" {counted(values['rows'], 'row')} of training data; {plan.model.parameters / 1e9:.3g} billion parameters"
         f" ({plan.model.how.rstrip('.')}).",
         colour=SOFT,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from estimator.assumptions import Assumption
 from estimator.money.ownership import month_column, with_series
 from estimator.result import Arm, LineResult
+from estimator.words import counted
 from reports.style import quantity
 from reports.workbook.book import Book, letter
 from reports.workbook.names import CONSTANTS, MONTH, defined_name, identifiers, series_formulas
@@ -183,8 +184,8 @@ def write_monthly(book: Book) -> None:
     sheet = book.sheet(
         "Monthly",
         "Cost by month, US dollars",
-        f"Laid out for {months} months, the most that horizon_months may be here; a shorter one empties the last."
-        " Cards and replica types stay as the program chose them.",
+        f"Laid out for {counted(months, 'month')}, the most that horizon_months may be here; a shorter one empties"
+        " the last. Cards and replica types stay as the program chose them.",
         (40, 13, 44, 16, 15, 11, 14, *([12] * (months + 1)), 60, 60),
     )
     book.heads(sheet, 3, (*MONTHLY_HEADS, *(f"month {month}" for month in range(months + 1))))
