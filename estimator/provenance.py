@@ -81,7 +81,7 @@ def prices_used(
                     name = arm.label.rsplit(",", 1)[0] if arm.kind == "api" else arm.label
                     add(
                         f"{name}: {row.label}",
-                        arm.kind,
+                        arm.label.partition("/" if arm.kind == "api" else " hosted")[0],
                         row.base,
                         row.unit,
                         date.fromisoformat(row.checked),
