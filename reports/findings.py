@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estimator.accuracy import NOTHING, accuracies
+from estimator.money.arms import METHOD_LABELS
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, counted, money, percent
@@ -76,10 +77,16 @@ def training(plan: Plan) -> str:
     option = cheapest_run(plan)
     cards = f"{option.gpus} × {option.gpu_label}"
     return (
-        f"One production run fits on {cards}, takes {duration(option.hours.base)} and"
-        f" costs {money(option.usd.base)}; it needs {gib(option.allocated_bytes)} of the {gib(option.limit_bytes)}"
-        " that a card offers"
+        f"One production run ({METHOD_LABELS[option.method]}) fits on {cards}, takes {duration(option.hours.base)}"
+        f" and costs {money(option.usd.base)}; it needs {gib(option.allocated_bytes)} of the"
+        f" {gib(option.limit_bytes)} that a card offers"
     )
+
+
+def steps(plan: Plan) -> str:
+    """Optimizer steps of a run."""
+    number = plan.workload.optimizer_steps
+    return "1 optimizer step" if number == 1 else f"{count(number)} optimizer steps"
 
 
 def cheapest_run(plan: Plan) -> TrainingOption:
@@ -138,8 +145,10 @@ def accuracy() -> list[str]:
 
 def break_even(plan: Plan) -> list[str]:
     """From what volume on tuning pays, against each rival, in sentences."""
-    if not plan.break_evens or not plan.best_tuned:
-        return ["No break-even: this plan has no tuned option, or nothing to compare it with."]
+    if not plan.best_tuned:
+        return ["No break-even: no way of this plan tunes a model."]
+    if not plan.break_evens:
+        return ["No break-even: it is counted against API models, and this plan has none."]
     tuned = f"Tuning {plan.model.id}"
     requests = plan.scenario.assumptions["requests_per_day"]
     found = []
@@ -170,6 +179,23 @@ def break_even(plan: Plan) -> list[str]:
             text += f" In {percent(item.never_probability)} of the draws it never does."
         found.append(text)
     return found
+
+
+def ruled_out(plan: Plan) -> list[str]:
+    """What was ruled out, alike reasons together."""
+    reasons: dict[str, list[str]] = {}
+    for row in plan.ruled_out:
+        reasons.setdefault(row.reason, []).append(row.what)
+    return [f"{'; '.join(whats)}: {reason}" for reason, whats in reasons.items()]
+
+
+def prices(plan: Plan) -> str:
+    """How many prices entered, and how old they are."""
+    days = sorted(price.seen for price in plan.prices)
+    if not days:
+        return f"No price of the tables entered this plan of {plan.scenario.as_of}"
+    read = f"read between {days[0]} and {days[-1]}" if days[0] < days[-1] else f"read on {days[0]}"
+    return f"The prices used are as of {plan.scenario.as_of}: {counted(len(days), 'price')}, {read}"
 
 
 def payback(plan: Plan) -> list[str]:

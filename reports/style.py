@@ -146,6 +146,28 @@ def cards(option: TrainingOption) -> str:
     return f"{option.gpus} × {option.gpu_label}{billed}"
 
 
+def rented_from(option: TrainingOption) -> str:
+    """The provider, and its region where the price is that of one."""
+    anywhere = option.region in (option.provider, "global")
+    return option.provider if anywhere else f"{option.provider} {option.region}"
+
+
+def units(unit: str, number: float) -> str:
+    """The unit of a cost line behind a number: in the plural unless it is one, and none for what is paid once.
+
+    >>> units("hour", 24.0), units("GPU-hour", 1.0), units("GB-month", 3.0), units("million tokens", 2.0)
+    ('hours', 'GPU-hour', 'GB-months', 'million tokens')
+    """
+    if unit == "once":
+        return ""
+    return unit if number == 1 or unit.endswith(("s", "GB")) else f"{unit}s"
+
+
+def short_label(arm: Arm) -> str:
+    """The arm's label without the provider of an API model."""
+    return arm.label.split("/", 1)[-1] if arm.kind == "api" else arm.label
+
+
 def stamp(plan: Plan) -> str:
     """What every report carries: program version, scenario, price dates and seed."""
     seen = sorted(price.seen for price in plan.prices)

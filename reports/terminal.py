@@ -8,12 +8,12 @@ from estimator.accelerators import cpus
 from estimator.machine import profile_notes
 from estimator.numbers import GIB
 from estimator.provenance import old_prices
-from estimator.result import GROUPS, Arm, Estimate, Plan, ServingOption, TrainingOption
+from estimator.result import GROUPS, Estimate, Plan, ServingOption, TrainingOption
 from estimator.words import count, counted, money, percent, seconds
 from reports import findings
 from reports.findings import accuracy
 from reports.screen import GAP, Column, Screen, numbers, words
-from reports.style import dollars, quantity
+from reports.style import dollars, quantity, rented_from, short_label
 
 WIDE = 100
 TOP_ASSUMPTIONS = 8
@@ -44,7 +44,7 @@ def show_plan(plan: Plan, screen: Screen) -> None:
     _advice(plan, screen)
     _prices(plan, screen)
     _bullets(screen, "Accuracy (`ftcost validate` shows more)", accuracy())
-    _bullets(screen, "Ruled out", _by_reason(plan))
+    _bullets(screen, "Ruled out", findings.ruled_out(plan))
     _bullets(screen, "Not included", plan.not_included)
     _bullets(screen, "Next", plan.next_commands)
     screen.line()
@@ -134,12 +134,9 @@ def hardware(option: TrainingOption) -> str:
     """Cards with their sharding; provider, region and price below."""
     spare = f" of {option.gpus_billed} billed" if option.gpus_billed != option.gpus else ""
     sharding = f", {option.sharding}" if option.gpus > 1 else ""
-    place = (
-        option.provider if option.region in (option.provider, "global") else f"{option.provider} {option.region}"
-    )
     return (
         f"{option.gpus} x {short(option.gpu_label)}{spare}{sharding}\n"
-        f"{place}, ${option.usd_per_gpu_hour:.2f}/GPU-h"
+        f"{rented_from(option)}, ${option.usd_per_gpu_hour:.2f}/GPU-h"
     )
 
 
@@ -152,7 +149,7 @@ def _cost_by_line(plan: Plan, screen: Screen) -> None:
     months = findings.months_text(findings.horizon(plan))
     screen.heading(f"Cost by line over {months}, thousand USD, at base assumptions")
     rows = [
-        [label(arm), *(thousands(arm.groups_usd[group]) for group in GROUPS), thousands(arm.total_usd.base)]
+        [short_label(arm), *(thousands(arm.groups_usd[group]) for group in GROUPS), thousands(arm.total_usd.base)]
         for arm in plan.arms
     ]
     heads = [GROUP_HEADS[group] for group in GROUPS]
@@ -169,11 +166,6 @@ def thousands(usd: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def label(arm: Arm) -> str:
-    """The arm's label without the provider of an API model."""
-    return arm.label.split("/", 1)[-1] if arm.kind == "api" else arm.label
-
-
 def _totals(plan: Plan, screen: Screen) -> None:
     months = findings.months_text(findings.horizon(plan))
     tuned = next((arm for arm in plan.arms if arm.id == plan.best_tuned), None)
@@ -186,7 +178,7 @@ def _totals(plan: Plan, screen: Screen) -> None:
         between = f"{volume(one.low_per_day)} to {volume(one.high_per_day)}" if one else ""
         rows.append(
             [
-                label(arm),
+                short_label(arm),
                 money(arm.total_usd.base),
                 money(arm.total_usd.p50),
                 spread(arm.total_usd),
@@ -214,7 +206,7 @@ def _retraining(plan: Plan, screen: Screen) -> None:
     if not plan.retraining:
         return
     months = findings.months_text(findings.horizon(plan))
-    screen.heading(f"Retraining {label(plan.arm(plan.best_tuned))} over {months}, at base assumptions")
+    screen.heading(f"Retraining {short_label(plan.arm(plan.best_tuned))} over {months}, at base assumptions")
     heads, rows = findings.retraining(plan)
     screen.table([Column(heads[0]), *numbers(*heads[1:])], rows)
     for text in findings.retraining_notes(plan):
@@ -235,7 +227,7 @@ def _assumptions(plan: Plan, screen: Screen) -> None:
     if not plan.sensitivities:
         return
     tuned, rival = plan.arm(plan.best_tuned), plan.arm(plan.best_rival)
-    screen.heading(f"What the difference hangs on: {label(tuned)} less {label(rival)}")
+    screen.heading(f"What the difference hangs on: {short_label(tuned)} less {short_label(rival)}")
     rows = [
         [
             row.label,
@@ -265,14 +257,6 @@ def _prices(plan: Plan, screen: Screen) -> None:
     )
     for price in old_prices(plan.prices):
         screen.item(f"old ({price.age_days} days): {price.provider}, {price.what}, seen {price.seen}")
-
-
-def _by_reason(plan: Plan) -> list[str]:
-    """What was ruled out, alike reasons together."""
-    reasons: dict[str, list[str]] = {}
-    for row in plan.ruled_out:
-        reasons.setdefault(row.reason, []).append(row.what)
-    return [f"{'; '.join(whats)}: {reason}" for reason, whats in reasons.items()]
 
 
 def _bullets(screen: Screen, title: str, texts: Sequence[str] | Iterable[str]) -> None:

@@ -71,11 +71,11 @@ def document(default_plan: Plan) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(REPORTS["budget.pdf"](default_plan)))
 
 
-def test_pdf_has_seven_pages_each_with_number_and_stamp(document: pypdf.PdfReader, default_plan: Plan) -> None:
+def test_pdf_has_eight_pages_each_with_number_and_stamp(document: pypdf.PdfReader, default_plan: Plan) -> None:
     texts = [page.extract_text() for page in document.pages]
-    assert len(texts) == 7
+    assert len(texts) == 8
     for number, text in enumerate(texts, start=1):
-        assert f"{number} / 7" in text
+        assert f"{number} / 8" in text
         assert default_plan.scenario_hash in text
         assert default_plan.command in text
 
@@ -83,9 +83,20 @@ def test_pdf_has_seven_pages_each_with_number_and_stamp(document: pypdf.PdfReade
 def test_last_page_says_how_accurate_it_is_and_what_is_not_in_it(
     document: pypdf.PdfReader, default_plan: Plan
 ) -> None:
-    text = " ".join(document.pages[6].extract_text().split())
+    text = " ".join(document.pages[-1].extract_text().split())
     for sentence in (*findings.accuracy(), *default_plan.not_included):
         assert sentence in text
+
+
+def test_sources_of_assumptions_and_prices_are_printed_whole(
+    document: pypdf.PdfReader, default_plan: Plan
+) -> None:
+    rests_on, prices = ("".join(page.extract_text().split()) for page in document.pages[-2:])
+    moving = [default_plan.scenario.assumptions.row(item.name) for item in default_plan.sensitivities[:10]]
+    for row in moving:
+        assert "".join(row.source.split()) in rests_on
+    for price in default_plan.prices:
+        assert "".join(price.source.split()) in prices
 
 
 def test_first_page_answers_with_range_and_break_even(document: pypdf.PdfReader, default_plan: Plan) -> None:

@@ -23,8 +23,7 @@ from reports.commands.scenario_file import Given, overlaid
 from reports.commands.vary import Axis, axis, counting, grid
 from reports.flags import scenario_of
 from reports.screen import Column, Screen, numbers, words
-from reports.style import quantity
-from reports.terminal import label
+from reports.style import quantity, short_label
 
 SCHEMA = 1
 TITLE_WIDTH = 9
@@ -102,7 +101,9 @@ def curve(given: Given, text: str, *, command: str) -> Curve:
             plans.append(plan_or_none(scenario, command=command))
         if not any(plans):
             plan(scenarios[-1])  # Raises what does not fit.
-        rivals = {arm.id: label(arm) for answer in plans if answer for arm in answer.arms if arm.kind == "api"}
+        rivals = {
+            arm.id: short_label(arm) for answer in plans if answer for arm in answer.arms if arm.kind == "api"
+        }
         crossed = {
             rival: crossings(
                 scenario_at=scenario_at, values=one.values, plans=plans, rival=rival, logarithmic=one.logarithmic

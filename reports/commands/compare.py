@@ -17,8 +17,8 @@ from estimator.words import money, percent
 from reports.commands.scenario_file import planned_as
 from reports.flags import scenario_of
 from reports.screen import GAP, Screen, numbers, words
-from reports.style import duration, quantity, shortened
-from reports.terminal import hardware, label, spread, volume
+from reports.style import duration, quantity, short_label, shortened
+from reports.terminal import hardware, spread, volume
 
 SCHEMA = 1
 SMALLEST_USD = 0.5
@@ -114,7 +114,7 @@ def lines(found: Sequence[Compared]) -> dict[tuple[str, str], list[float]]:
 def common_rivals(found: Sequence[Compared]) -> dict[str, str]:
     """Id and label of the API arms that every plan has a break-even with."""
     shared = set.intersection(*({one.rival for one in each.plan.break_evens} for each in found))
-    return {arm.id: label(arm) for arm in found[0].plan.arms if arm.id in shared}
+    return {arm.id: short_label(arm) for arm in found[0].plan.arms if arm.id in shared}
 
 
 def pays_from(one: Compared, rival: str) -> float | None:
@@ -148,7 +148,7 @@ def _answers(found: Sequence[Compared]) -> list[list[str]]:
     runs = [arm.training if arm else None for arm in tuned]
     return [
         row("model", [one.plan.model.id for one in found]),
-        row("recommended", [label(one.recommended) for one in found]),
+        row("recommended", [short_label(one.recommended) for one in found]),
         row("  base", [money(one.recommended.total_usd.base) for one in found]),
         row("  P10 to P90", [spread(one.recommended.total_usd) for one in found]),
         row("  cheapest in", [f"{percent(one.recommended.probability_cheapest)} of draws" for one in found]),

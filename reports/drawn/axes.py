@@ -10,7 +10,7 @@ from estimator.result import Arm, Plan
 from estimator.words import money
 from reports.drawn.text import width, wrapped
 from reports.drawn.theme import DARK, Theme
-from reports.style import FAINT, GRID, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT
+from reports.style import FAINT, GRID, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT, short_label
 
 LEGEND_COLUMNS = 5
 TWO_LINES_POINTS = 18.5
@@ -98,9 +98,12 @@ def arm_rows(axes: Any, plan: Plan, arms: Sequence[Arm], *, low: float) -> None:
     """Names the rows of a bar chart by arm, in the colour of its kind."""
     limit = left_room_points(axes)
     lines = 2 if height_points(axes) / len(arms) >= TWO_LINES_POINTS else 1
+    names = [
+        arm.label if lines > 1 or width(arm.label, 7.5, bold=True) <= limit else short_label(arm) for arm in arms
+    ]
     row_names(
         axes,
-        [wrapped(arm.label, limit, 7.5, bold=True, lines=lines) for arm in arms],
+        [wrapped(name, limit, 7.5, bold=True, lines=lines) for name in names],
         low=low,
         size=7.5,
         colours=[KIND_COLOURS[arm.kind] for arm in arms],

@@ -18,7 +18,7 @@ from reports.drawn.axes import (
     whole_ticks,
 )
 from reports.drawn.text import fitted, spread, width, wrapped
-from reports.style import ALERT, FALL, GROUP_COLOURS, INK, KIND_COLOURS, RISE, quantity
+from reports.style import ALERT, FALL, GROUP_COLOURS, INK, KIND_COLOURS, RISE, quantity, short_label
 
 LINE_STYLES = {"zero-shot": "-", "few-shot": "--", "retrieval": ":", "tuned": "-"}
 LOG_FROM_RATIO = 40.0
@@ -74,10 +74,13 @@ def _end_labels(
     scale = height / axes.bbox.height
     wanted = [(float(place((months, sums[arm.id][-1]))[1]) - bottom) * scale for arm in arms]
     placed = spread(wanted, size * 1.45, 0.0, height)
+    amounts = max(width(f"{money(arm.total_usd.base)}  ", size, bold=True) for arm in arms)
     for arm, natural, y in zip(arms, wanted, placed, strict=True):
         chosen = arm.id == plan.verdict.arm
         amount = money(arm.total_usd.base)
-        name = fitted(arm.label, room - 16 - width(f"{amount}  ", size, bold=True), size, bold=chosen)
+        space = room - 16 - amounts
+        whole = width(arm.label, size, bold=chosen) <= space
+        name = fitted(arm.label if whole else short_label(arm), space, size, bold=chosen)
         axes.annotate(
             "",
             xy=(1.0, natural / height),
@@ -95,7 +98,7 @@ def _end_labels(
         )
         for text, bold, offset in (
             (amount, True, 14.0),
-            (name, chosen, 14.0 + width(f"{amount}  ", size, bold=True)),
+            (name, chosen, 14.0 + amounts),
         ):
             axes.annotate(
                 text,

@@ -1,4 +1,4 @@
-"""The printed report: seven pages, A4 or Letter, that can be read without the program."""
+"""The printed report: eight pages, A4 or Letter, that can be read without the program."""
 
 from __future__ import annotations
 
@@ -16,14 +16,43 @@ from reports.drawn.axes import drawing, kind_legend, legend_rows, without_ligatu
 from reports.drawn.sheet import FOOT, MARGIN, Column, Sheet
 from reports.drawn.text import fitted
 from reports.layout import PAPER_IN, Paper
-from reports.style import SOFT, arm_notes, cards, dollars, duration, gib, quantity, shortened, stamp
+from reports.style import (
+    SOFT,
+    arm_notes,
+    cards,
+    dollars,
+    duration,
+    gib,
+    quantity,
+    rented_from,
+    shortened,
+    stamp,
+    units,
+)
 
 TITLE_SIZE = 15.0
 TORNADO_ROWS = 10
 DRAWN_OPTIONS = 4
-PRICE_ROWS = 14
 HEADING_ROOM = 26.0
 CHART_ROOM = HEADING_ROOM + 52.0
+AXES_ROOM = 60.0
+"""What stands above and below the bars of the costs."""
+LINES_ROOM = 105.0
+"""A heading and a table of five cost lines."""
+FOOTNOTES_ROOM = 50.0
+SHORT_SOURCE = 40
+"""Characters of a source that is repeated where it comes again."""
+STATUSES = {
+    "user": "given by you",
+    "measured": "on the machine itself",
+    "published": "read where its owner states it",
+    "secondary": "quoted by others",
+    "computed": "from other figures",
+    "fitted": "to measured runs",
+    "recalled": "not read again",
+    "guess": "no source",
+}
+"""What the status of a figure means."""
 
 
 def budget_pdf(plan: Plan, *, paper: Paper = "a4") -> bytes:
@@ -145,7 +174,7 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
     )
     kind_legend(sheet.figure, plan, x=MARGIN / sheet.width, y=1 - (sheet.y + 4) / sheet.height)
     height = max(210.0, min(sheet.room - 24.0 * len(plan.arms) - 130, 330.0))
-    charts.cost_over_time(sheet.axes(height, left=48, right=180, above=20), plan)
+    charts.cost_over_time(sheet.axes(height, left=48, right=190, above=20), plan)
     sheet.heading("The ways, cheapest first")
     columns = (
         Column(head="way", share=3.0),
@@ -182,11 +211,11 @@ def _over_time(sheet: Sheet, plan: Plan) -> None:
 def _money(sheet: Sheet, plan: Plan) -> None:
     _title(sheet, "Where the money goes", findings.where_it_goes(plan))
     rows = len(plan.arms)
-    height = max(90.0, min(30.0 * rows + 20, 400.0))
+    shown = [arm for arm in dict.fromkeys([plan.verdict.arm, plan.best_tuned]) if arm]
+    height = max(90.0, min(30.0 * rows + 20, sheet.room - AXES_ROOM - LINES_ROOM * len(shown)))
     charts.options(sheet.axes(height, left=150, right=120, above=26), plan)
-    for arm in dict.fromkeys([plan.verdict.arm, plan.best_tuned]):
-        if arm and sheet.room > 110:
-            _lines_of(sheet, plan, arm)
+    for arm in shown:
+        _lines_of(sheet, plan, arm)
 
 
 def _lines_of(sheet: Sheet, plan: Plan, arm_id: str) -> None:
@@ -207,8 +236,8 @@ def _lines_of(sheet: Sheet, plan: Plan, arm_id: str) -> None:
             line.group,
             line.name,
             when[line.timing],
-            f"{quantity(sum(line.quantity))} {line.unit}",
-            money(line.total_usd),
+            f"{quantity(sum(line.quantity))} {units(line.unit, sum(line.quantity))}".strip(),
+            money(line.total_usd) if line.total_usd >= 0.005 else "<$0.01",
             percent(line.total_usd / max(arm.total_usd.base, 1e-9)),
         )
         for line in lines
@@ -225,7 +254,7 @@ def _run(sheet: Sheet, plan: Plan) -> None:
     work = plan.workload
     sheet.paragraph(
         f"One run reads {count(work.useful_tokens)} useful tokens ({count(work.processed_tokens)} with packing or"
-        f" padding) in {count(work.optimizer_steps)} optimizer steps. {plan.search_candidates:,}"
+        f" padding) in {findings.steps(plan)}. {plan.search_candidates:,}"
         f" configurations were compared; these are the cheapest, the fastest and the smallest of each method.",
         colour=SOFT,
     )
@@ -234,11 +263,11 @@ def _run(sheet: Sheet, plan: Plan) -> None:
         Column(head="method", share=1.15),
         Column(head="chosen as", share=1.2),
         Column(head="cards", share=2.7),
-        Column(head="split", share=0.7),
+        Column(head="sharding", share=1.0),
         Column(head="provider", share=1.5),
         Column(head="USD per GPU-hour", share=1.1, number=True),
-        Column(head="memory needed", share=2.1, number=True),
-        Column(head="time", share=0.9, number=True),
+        Column(head="memory needed, GiB", share=1.8, number=True),
+        Column(head="time", share=1.1, number=True),
         Column(head="cost", share=0.8, number=True),
         Column(head="P10 to P90", share=1.8, number=True),
     )
@@ -248,9 +277,9 @@ def _run(sheet: Sheet, plan: Plan) -> None:
             ", ".join(option.roles),
             cards(option),
             option.sharding,
-            option.provider,
+            rented_from(option),
             dollars(option.usd_per_gpu_hour),
-            f"{gib(option.allocated_bytes).removesuffix(' GiB')} of {gib(option.limit_bytes)}",
+            f"{gib(option.allocated_bytes)} of {gib(option.limit_bytes)}".replace(" GiB", ""),
             duration(option.hours.base),
             money(option.usd.base),
             f"{money(option.usd.p10)} to {money(option.usd.p90)}",
@@ -279,7 +308,8 @@ def _doubt(sheet: Sheet, plan: Plan) -> None:
         sheet.paragraph(
             "Each bar moves one assumption from its 10th to its 90th percentile and leaves the others at their"
             f" base value. It shows what {tuned} then costs more (right of the dashes) or less than {rival}."
-            " The numbers at the ends are the values that were tried.",
+            " The numbers at the ends are the values that were tried: red where tuning then costs more than at the"
+            " base values, blue where it costs less.",
             colour=SOFT,
         )
         charts.tornado(sheet.axes(24.0 * len(rows) + 12, left=165, right=10), plan, rows)
@@ -293,7 +323,7 @@ def _doubt(sheet: Sheet, plan: Plan) -> None:
     charts.chances(sheet.axes(24.0 * shown + 8, left=165, right=10), plan, shown)
     if plan.ruled_out and sheet.room > 70:
         sheet.heading("Considered and ruled out")
-        sheet.points([f"{item.what}: {item.reason}." for item in plan.ruled_out], 8.0, lines=2)
+        sheet.points(findings.ruled_out(plan), 8.0)
 
 
 def _basis(sheet: Sheet, plan: Plan) -> None:
@@ -324,36 +354,51 @@ def _basis(sheet: Sheet, plan: Plan) -> None:
         )
         for row in dict.fromkeys(listed)
     ]
-    left_out = sheet.points_height([*plan.not_included, *findings.accuracy()], 7.5, lines=2) + 52
-    sheet.table(columns, rows, size=6.8, lines=2, keep=left_out + 60 + 12.0 * min(len(plan.prices), PRICE_ROWS))
+    sheet.table(columns, rows, size=6.8, lines=0, keep=FOOTNOTES_ROOM)
     if plan.defaults_used:
         sheet.paragraph(f"Defaults used: {', '.join(plan.defaults_used)}", 6.8, colour=SOFT, lines=3)
-    sheet.heading("Prices", before=2)
-    prices = (
-        Column(head="what", share=3.5),
-        Column(head="provider", share=1.2),
-        Column(head="price", share=0.7, number=True),
-        Column(head="unit", share=1.4),
-        Column(head="seen", share=1.3),
-        Column(head="source", share=2.9),
+    meanings = "; ".join(
+        f"{status}: {STATUSES[status]}" for status in STATUSES if status in {row[4] for row in rows}
     )
-    seen = [
+    sheet.paragraph(
+        f"Status. {findings.sentence(meanings)}. P10 to P90: 80 % of the draws lie between.", 6.8, colour=SOFT
+    )
+
+
+def _prices(sheet: Sheet, plan: Plan) -> None:
+    _title(sheet, "Prices, accuracy, and what is left out", findings.prices(plan))
+    columns = (
+        Column(head="what", share=3.3),
+        Column(head="provider", share=1.2),
+        Column(head="price", share=0.8, number=True),
+        Column(head="unit", share=1.4),
+        Column(head="read", share=1.3),
+        Column(head="status", share=1.0),
+        Column(head="source", share=3.4),
+    )
+    rows = [
         (
             item.what,
             item.provider,
             dollars(item.usd),
             item.unit,
             f"{item.seen.isoformat()}{' (old)' if item.age_days > OLD_AFTER_DAYS else ''}",
-            item.source,
+            item.status,
+            "as above"
+            if before and before.source == item.source and len(item.source) > SHORT_SOURCE
+            else item.source,
         )
-        for item in plan.prices
+        for before, item in zip((None, *plan.prices), plan.prices, strict=False)
     ]
-    sheet.table(prices, seen, size=6.8, lines=2, keep=left_out)
+    left_out = sheet.points_height([*plan.not_included, *findings.accuracy()], 7.5) + 2 * HEADING_ROOM + 12
+    if rows:
+        sheet.table(columns, rows, size=6.8, lines=0, keep=left_out)
+        sheet.paragraph("`ftcost prices --json` lists every price with its address.", 6.8, colour=SOFT)
     sheet.heading("Accuracy against measured runs", before=2)
-    sheet.points(findings.accuracy(), 7.5, lines=2)
+    sheet.points(findings.accuracy(), 7.5)
     if plan.not_included:
         sheet.heading("Not included", before=2)
-        sheet.points(plan.not_included, 7.5, lines=2)
+        sheet.points(plan.not_included, 7.5)
 
 
 PAGES: tuple[Callable[[Sheet, Plan], None], ...] = (
@@ -364,4 +409,5 @@ PAGES: tuple[Callable[[Sheet, Plan], None], ...] = (
     _run,
     _doubt,
     _basis,
+    _prices,
 )

@@ -141,7 +141,7 @@ def training_run(plan: Plan) -> str:
         findings.training(plan),
         paragraph(
             f"One run reads {count(work.useful_tokens)} useful tokens ({count(work.processed_tokens)} with packing"
-            f" or padding) in {count(work.optimizer_steps)} optimizer steps. {plan.search_candidates:,}"
+            f" or padding) in {findings.steps(plan)}. {plan.search_candidates:,}"
             " configurations were compared; these are the cheapest, the fastest and the smallest of each method.",
             "soft",
         ),
