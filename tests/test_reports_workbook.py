@@ -14,6 +14,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+import xlsxwriter
 
 from estimator.assumptions import shipped
 from estimator.money.ownership import ArmSpec, base_lines
@@ -21,6 +22,7 @@ from estimator.money.series import SERIES
 from estimator.planning import plan as answer
 from estimator.result import Plan, RuledOut
 from estimator.scenario import Scenario
+from reports.workbook.book import NUMBER, USD
 from reports.workbook.names import CONSTANTS, defined_name, identifiers, names_of
 from reports.workbook.workbook import SHEETS, budget_xlsx
 from tests.plan_example import default_specs, make_plan, twelve_specs
@@ -201,12 +203,17 @@ def with_inputs(content: bytes, changes: Mapping[str, Any], path: Path) -> Path:
     return path
 
 
-def recalculated(paths: list[Path], out: Path) -> list[Any]:
-    """The workbooks as LibreOffice computes them."""
+def converted(paths: list[Path], out: Path, to: str) -> None:
+    """Lets LibreOffice write the workbooks in another format, or in their own."""
     assert SOFFICE is not None
     profile = f"-env:UserInstallation=file://{out}/profile"
-    command = [SOFFICE, profile, "--headless", "--convert-to", "xlsx", "--outdir", str(out), *map(str, paths)]
+    command = [SOFFICE, profile, "--headless", "--convert-to", to, "--outdir", str(out), *map(str, paths)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)
+
+
+def recalculated(paths: list[Path], out: Path) -> list[Any]:
+    """The workbooks as LibreOffice computes them."""
+    converted(paths, out, "xlsx")
     return [openpyxl.load_workbook(out / path.name, data_only=True) for path in paths]
 
 
@@ -309,7 +316,9 @@ def test_an_input_outside_its_limits_fails_the_checks(content: bytes, tmp_path: 
         assert book["Summary"]["C6"].value is False, case
         if case != "error":
             assert book["Checks"]["E6"].value == len(REFUSED[case]), case
-            assert book["Summary"]["D6"].value.startswith(f"{len(REFUSED[case])} inputs outside"), case
+            said = "1 input outside" if len(REFUSED[case]) == 1 else f"{len(REFUSED[case])} inputs outside"
+            assert book["Summary"]["D6"].value.startswith(said), case
+            assert book["Summary"]["B6"].value == "DO NOT USE", case
 
 
 def test_every_input_refuses_what_its_assumption_does_not_allow(formulas: Any, plan: Plan) -> None:
@@ -356,3 +365,25 @@ def test_a_changed_workbook_gives_what_the_changed_plan_gives(tmp_path: Path) ->
         for arm in alike:
             assert found[arm.label] == pytest.approx(arm.total_usd.base, rel=1e-9), (name, arm.id)
         assert books[name]["Checks"]["E5"].value is True, name
+
+
+@needs_engine
+def test_a_spreadsheet_engine_prints_it(content: bytes, tmp_path: Path) -> None:
+    source = tmp_path / "budget.xlsx"
+    source.write_bytes(content)
+    converted([source], tmp_path / "out", "pdf")
+    assert (tmp_path / "out" / "budget.pdf").read_bytes().startswith(b"%PDF")
+
+
+@needs_engine
+def test_numbers_keep_their_sign_in_a_spreadsheet_engine(tmp_path: Path) -> None:
+    source = tmp_path / "numbers.xlsx"
+    with xlsxwriter.Workbook(source) as workbook:
+        sheet = workbook.add_worksheet()
+        for row, value in enumerate((-12345.678, -0.3, 0.3, 12345.678)):
+            for column, shape in enumerate((NUMBER, USD)):
+                sheet.write_number(row, column, value, workbook.add_format({"num_format": shape}))
+    as_shown = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true"
+    converted([source], tmp_path / "out", as_shown)
+    lines = (tmp_path / "out" / "numbers.csv").read_text().splitlines()
+    assert lines == ['"-12,345.678","-12,345.68"', "-0.3,-0.30", "0.3,0.30", '"12,346","12,346"']

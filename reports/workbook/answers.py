@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from estimator.result import GROUPS, Arm
+from reports import findings
 from reports.style import GROUP_COLOURS, KIND_LABELS
 from reports.workbook.book import Book, letter
 from reports.workbook.monthly import (
@@ -48,7 +49,7 @@ def write_summary(book: Book) -> None:
         "P90 (pasted)",
         "cheapest in (pasted)",
     )
-    book.heads(sheet, SUMMARY_HEAD_ROW, heads)
+    book.heads(sheet, SUMMARY_HEAD_ROW, heads, numbers=range(2, len(heads)))
     first = SUMMARY_HEAD_ROW + 2
     last = first + len(arms) - 1
     totals = [sum(arm.monthly_usd) for arm in arms]
@@ -69,22 +70,18 @@ def write_summary(book: Book) -> None:
         book.formula(sheet, row, 7, each, arm.usd_per_1000_requests, "usd")
         for column, value in ((8, arm.total_usd.p10), (9, arm.total_usd.p50), (10, arm.total_usd.p90)):
             book.number(sheet, row, column, value, "pasted")
-        book.number(sheet, row, 11, arm.probability_cheapest, "share")
-    book.text(sheet, 5, 0, "every input is within its limits, and all checks hold", "bold")
+        book.number(sheet, row, 11, arm.probability_cheapest, "pasted_share")
+    book.text(sheet, 5, 0, "inputs are within limits and checks hold", "bold")
+    book.formula(sheet, 5, 1, '=IF(C6,"usable","DO NOT USE")', "usable", "check")
     book.formula(sheet, 5, 2, f"=Checks!{HOLD}", True, "check")
-    told = " inputs outside the limits that stand beside them on the sheet Assumptions"
-    book.formula(sheet, 5, 3, f'=Checks!{OUTSIDE}&"{told}"', f"0{told}", "note")
-    _alert_if_false(book, sheet, 5, 2)
+    told = f'IF(Checks!{OUTSIDE}=1," input"," inputs")&" outside the limits beside them on the sheet Assumptions"'
+    cached = "0 inputs outside the limits beside them on the sheet Assumptions"
+    book.formula(sheet, 5, 3, f"=Checks!{OUTSIDE}&{told}", cached, "note_beside")
     cheapest = min(range(len(arms)), key=lambda index: totals[index])
     book.text(sheet, 6, 0, "cheapest at the values now on the sheet Assumptions", "bold")
     formula = f"=INDEX(A{first}:A{last},MATCH(MIN(C{first}:C{last}),C{first}:C{last},0))"
     book.formula(sheet, 6, 2, formula, arms[cheapest].label, "bold")
     _groups(book, sheet, last + 1)
-
-
-def _alert_if_false(book: Book, sheet: Any, row: int, column: int) -> None:
-    rule = {"type": "cell", "criteria": "==", "value": "FALSE", "format": book.formats["outside"]}
-    sheet.conditional_format(row, column, row, column, rule)
 
 
 def _heading(book: Book, sheet: Any) -> None:
@@ -111,7 +108,7 @@ def _requests(book: Book) -> str:
 def _groups(book: Book, sheet: Any, row: int) -> None:
     """Cost by group, and a chart of it."""
     arms = book.plan.arms
-    book.heads(sheet, row + 1, ("way", "by cost group", *GROUPS, "sum"))
+    book.heads(sheet, row + 1, ("way", "by cost group", *GROUPS, "sum"), numbers=range(2, len(GROUPS) + 3))
     head = row + 2
     for index, arm in enumerate(arms):
         at = row + 2 + index
@@ -150,37 +147,62 @@ def write_break_even(book: Book) -> None:
     sheet = book.sheet(
         "Break-even",
         "Requests a day from which tuning costs less",
-        "Grey: found by the program over every volume, pasted. Black: live, as long as the replicas stay as many.",
-        (46, 16, 16, 16, 16, 18, 44),
+        "Above, in grey: found by the program. Below, in black: what the workbook finds for the values now on the"
+        " sheet Assumptions.",
+        (46, 20, 20, 24, 20, 18, 44),
     )
     if not plan.break_evens:
-        book.text(sheet, 3, 0, "This plan has no tuned way, or no API model to compare it with.")
+        (reason,) = findings.break_even(plan)
+        book.text(sheet, 3, 0, reason)
         return
     tuned = plan.arm(plan.best_tuned)
-    book.text(sheet, 3, 0, f"Tuned: {tuned.label}", "bold")
+    book.text(
+        sheet,
+        3,
+        0,
+        "Pasted: at each volume with the cheapest way of tuning and the replicas that it needs",
+        "bold",
+    )
     heads = ("rival", "lowest", "P10", "P90", "never, share of draws", "always above", "every crossing")
-    book.heads(sheet, 4, heads)
+    book.heads(sheet, 4, heads, numbers=range(1, 6))
     row = 5
     for item in plan.break_evens:
         book.text(sheet, row, 0, plan.arm(item.rival).label)
         for column, value in ((1, item.lowest_per_day), (2, item.low_per_day), (3, item.high_per_day)):
             _number_or(book, sheet, row, column, value, "never")
-        book.number(sheet, row, 4, item.never_probability, "share")
+        book.number(sheet, row, 4, item.never_probability, "pasted_share")
         _number_or(book, sheet, row, 5, item.always_above_per_day, "nowhere")
         crossings = ", ".join(f"{value:,.0f}" for value in item.crossings_per_day) or "none"
-        book.text(sheet, row, 6, crossings, "unit")
+        book.text(sheet, row, 6, crossings, "pasted_text")
         row += 1
     low, high = plan.break_evens[0].searched_per_day
     book.text(sheet, row, 0, f"Searched from {low:,.0f} to {high:,.0f} requests a day.", "note")
     row += 2
+    book.text(
+        sheet,
+        row,
+        0,
+        f"Live: {tuned.label}, with as many replicas as the volume now on the sheet Assumptions needs",
+        "bold",
+    )
+    row += 1
+    book.text(
+        sheet,
+        row,
+        0,
+        "Both costs drawn on as straight lines. Where a larger volume needs more replicas, tuning pays later than"
+        " this says: the table above counts them; so does this one once requests_per_day is near the break-even.",
+        "note",
+    )
+    row += 1
     live_heads = (
         "way",
         "fixed or in steps, USD",
-        "in proportion, USD",
-        "break-even, requests a day",
+        "in proportion to requests, USD",
+        "live break-even, requests a day",
         "total, USD",
     )
-    book.heads(sheet, row, live_heads)
+    book.heads(sheet, row, live_heads, numbers=range(1, 5))
     shown = [tuned, *(plan.arm(item.rival) for item in plan.break_evens)]
     per_day = plan.scenario.assumptions["requests_per_day"]
     fixed_here, moving_here = _split(tuned)
@@ -239,13 +261,14 @@ def write_checks(book: Book, inputs: tuple[int, int]) -> None:
     outside = f"=SUMPRODUCT(ISNUMBER({least})*((1-ISNUMBER({at}))+({at}<{least})+({at}>{most})>0))"
     book.text(sheet, 5, 0, "inputs outside their limits")
     book.formula(sheet, 5, 4, outside, 0.0, "whole")
-    book.heads(sheet, 6, ("way", "check", "workbook", "other side", "holds"))
+    book.heads(sheet, 6, ("way", "check", "workbook", "other side", "holds"), numbers=(2, 3, 4))
     row = 7
     for arm in plan.arms:
         row = _checks_of(book, sheet, row, arm)
     hold = f"=IFERROR(AND({OUTSIDE}=0,E8:E{row}),FALSE)"
     book.formula(sheet, 4, 4, hold, True, "check")
-    _alert_if_false(book, sheet, 4, 4)
+    rule = {"type": "formula", "criteria": "=NOT($E$5)", "format": book.formats["outside"]}
+    sheet.conditional_format(4, 4, 4, 4, rule)
 
 
 def _checks_of(book: Book, sheet: Any, row: int, arm: Arm) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,29 +16,43 @@ PAPER_CODES: dict[Paper, int] = {"a4": 9, "letter": 1}
 
 INPUT_FILL = "#fff2cc"
 HEAD_FILL = "#e4e7ec"
+NUMBER = "[>=1000]#,##0;[<0]-#,##0.####;#,##0.####"
+"""Decimals where they tell something; the cell holds them all. LibreOffice wants the minus said."""
+USD = "[>=100]#,##0;[<0]-#,##0.00;#,##0.00"
 FORMATS: dict[str, dict[str, Any]] = {
     "title": {"bold": True, "font_size": 14, "font_color": INK},
     "note": {"italic": True, "font_color": SOFT},
     "head": {"bold": True, "bg_color": HEAD_FILL, "text_wrap": True, "valign": "top", "bottom": 1},
+    "head_right": {
+        "bold": True,
+        "bg_color": HEAD_FILL,
+        "text_wrap": True,
+        "valign": "top",
+        "bottom": 1,
+        "align": "right",
+    },
     "text": {},
     "unit": {"indent": 1},
     "right": {"align": "right", "font_color": SOFT},
     "wrap": {"text_wrap": True, "valign": "top"},
     "bold": {"bold": True},
     "section": {"bold": True, "font_color": INK, "top": 1},
-    "number": {"num_format": "#,##0.####"},
+    "number": {"num_format": NUMBER},
     "small": {"num_format": "0.00E+00"},
-    "usd": {"num_format": "#,##0.00"},
-    "usd_bold": {"num_format": "#,##0.00", "bold": True, "top": 1},
-    "usd_sum": {"num_format": "#,##0.00", "bold": True},
+    "usd": {"num_format": USD},
+    "usd_bold": {"num_format": USD, "bold": True, "top": 1},
+    "usd_sum": {"num_format": USD, "bold": True},
     "share": {"num_format": "0.0%"},
     "whole": {"num_format": "#,##0"},
     "date": {"num_format": "yyyy-mm-dd"},
-    "input": {"num_format": "#,##0.####", "bg_color": INPUT_FILL, "border": 1, "border_color": "#d9b95b"},
-    "linked": {"num_format": "#,##0.####", "font_color": SOFT},
+    "input": {"num_format": NUMBER, "bg_color": INPUT_FILL, "border": 1, "border_color": "#d9b95b"},
+    "linked": {"num_format": NUMBER, "font_color": SOFT},
+    "pasted_text": {"indent": 1, "font_color": SOFT},
+    "pasted_share": {"num_format": "0.0%", "font_color": SOFT},
     "pasted_whole": {"num_format": "#,##0", "font_color": SOFT},
-    "pasted": {"num_format": "#,##0.00", "font_color": SOFT},
+    "pasted": {"num_format": USD, "font_color": SOFT},
     "check": {"bold": True},
+    "note_beside": {"italic": True, "font_color": SOFT, "indent": 1},
     "outside": {"bold": True, "font_color": PAPER, "bg_color": ALERT},
 }
 
@@ -105,11 +119,11 @@ class Book:
         """A live formula with the value that the program has for it."""
         sheet.write_formula(row, column, formula, self.formats[style], value)
 
-    def heads(self, sheet: Any, row: int, heads: Sequence[str]) -> None:
-        """The head line of a table."""
+    def heads(self, sheet: Any, row: int, heads: Sequence[str], *, numbers: Container[int]) -> None:
+        """The head line of a table; over the columns of numbers it stands right, as they do."""
         sheet.set_row(row, 32)
         for column, head in enumerate(heads):
-            self.text(sheet, row, column, head, "head")
+            self.text(sheet, row, column, head, "head_right" if column in numbers else "head")
 
 
 def letter(column: int) -> str:

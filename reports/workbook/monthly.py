@@ -67,10 +67,10 @@ def write_assumptions(book: Book) -> tuple[int, int]:
         "Assumptions",
         "Assumptions",
         "Change a coloured cell and every total that depends on it moves. Grey values follow another cell.",
-        (52, 44, 14, 12, 12, 12, 12, 12, 20, 12, 100, 12),
+        (52, 44, 17, 17, 17, 17, 12, 20, 20, 12, 100, 12),
     )
     sheet.freeze_panes(4, 2)
-    book.heads(sheet, 3, ASSUMPTION_HEADS)
+    book.heads(sheet, 3, ASSUMPTION_HEADS, numbers=range(VALUE_COLUMN, MOST_COLUMN + 1))
     live = live_names(book)
     row = 4
     first = row
@@ -188,8 +188,9 @@ def write_monthly(book: Book) -> None:
         " the last. Cards and replica types stay as the program chose them.",
         (40, 13, 44, 16, 15, 11, 14, *([12] * (months + 1)), 60, 60),
     )
-    book.heads(sheet, 3, (*MONTHLY_HEADS, *(f"month {month}" for month in range(months + 1))))
     after = FIRST_MONTH_COLUMN + months + 1
+    heads = (*MONTHLY_HEADS, *(f"month {month}" for month in range(months + 1)))
+    book.heads(sheet, 3, heads, numbers=range(FIRST_MONTH_COLUMN - 1, after))
     book.text(sheet, 3, after, "quantity", "head")
     book.text(sheet, 3, after + 1, "unit price", "head")
     sheet.freeze_panes(4, FIRST_MONTH_COLUMN)

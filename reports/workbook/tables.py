@@ -17,13 +17,16 @@ def write_prices(book: Book) -> None:
     sheet = book.sheet(
         "Prices used",
         "Prices used",
-        "Pasted. Those that a cost line reads stand on the sheet Assumptions as inputs.",
+        "Pasted. Those that a cost line reads stand on the sheet Assumptions as inputs. `ftcost prices --json`"
+        " lists the addresses.",
         (60, 24, 14, 22, 12, 12, 14, 90),
     )
     book.text(sheet, 2, 0, "prices as of")
     day = datetime.combine(plan.scenario.as_of, time())
     sheet.write_datetime(2, 2, day, book.formats["date"])
-    book.heads(sheet, 3, ("what", "provider", "USD", "unit", "seen", "age, days", "status", "source"))
+    book.heads(
+        sheet, 3, ("what", "provider", "USD", "unit", "seen", "age, days", "status", "source"), numbers=(2, 4, 5)
+    )
     for row, item in enumerate(plan.prices, start=4):
         book.text(sheet, row, 0, item.what)
         book.text(sheet, row, 1, item.provider)
@@ -137,7 +140,7 @@ def write_sensitivity(book: Book) -> None:
         (56, 40, 20, 14, 14, 18, 18, 16),
     )
     heads = ("assumption", "name", "unit", "low", "high", "USD at low", "USD at high", "swing, USD")
-    book.heads(sheet, 3, heads)
+    book.heads(sheet, 3, heads, numbers=range(3, 8))
     for row, item in enumerate(plan.sensitivities, start=4):
         for column, text in enumerate((item.label, item.name, item.unit)):
             book.text(sheet, row, column, text)
