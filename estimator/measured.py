@@ -16,7 +16,7 @@ from typing import Any
 
 from estimator.accelerator import Accelerator
 from estimator.accelerators import resolve_accelerator
-from estimator.errors import InputError, UnknownNameError, close_matches
+from estimator.errors import InputError, UnknownNameError, close_matches, separator_hint
 from estimator.models import resolve_model
 from estimator.numbers import GIB
 from estimator.parameters import check_targets
@@ -127,9 +127,8 @@ def read_runs(path: str | Path | None = None) -> tuple[list[MeasuredRow], list[R
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{file}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
-        ) from error
+        problem = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(f"{file}: cannot be read as a CSV file in UTF-8 ({problem}).") from error
     return _read(text, where=str(file))
 
 
@@ -151,7 +150,9 @@ def _read(text: str, *, where: str) -> tuple[list[MeasuredRow], list[RowProblem]
     table = csv.DictReader(text.splitlines())
     missing = [column for column in REQUIRED if column not in (table.fieldnames or [])]
     if missing:
-        raise InputError(f"{where} lacks the column(s) {', '.join(missing)}; required: {', '.join(REQUIRED)}.")
+        columns = f"column{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        hint = separator_hint(text.partition("\n")[0])
+        raise InputError(f"{where} lacks the {columns}; required: {', '.join(REQUIRED)}.{hint}")
     rows: list[MeasuredRow] = []
     problems: list[RowProblem] = []
     for cells in table:

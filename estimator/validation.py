@@ -188,7 +188,8 @@ def _table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
             return tuple(table.fieldnames or ()), rows
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: cannot be read as a CSV file in UTF-8 ({getattr(error, 'strerror', None) or error})."
+            f"{path}: cannot be read as a CSV file in UTF-8"
+            f" ({getattr(error, 'strerror', None) or 'not UTF-8 text'})."
         ) from error
 
 
@@ -199,7 +200,7 @@ def _serving_rows(
     missing = [column for column in SERVING_REQUIRED if column not in columns]
     if missing:
         raise InputError(
-            f"{path} lacks the column(s) {', '.join(missing)}; required of serving runs:"
+            f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; required of serving runs:"
             f" {', '.join(SERVING_REQUIRED)}."
         )
     kept = []

@@ -33,6 +33,20 @@ class UnknownNameError(InputError):
         super().__init__(" ".join(parts))
 
 
+def separator_hint(first_line: str) -> str:
+    """What to do where the cells of a CSV table are not separated by commas, as some spreadsheets write them.
+
+    >>> separator_hint("model;method")
+    ' Its cells are separated by semicolons: write commas, and decimals with a point.'
+    >>> separator_hint("model,method")
+    ''
+    """
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if mark in first_line and "," not in first_line:
+            return f" Its cells are separated by {name}: write commas, and decimals with a point."
+    return ""
+
+
 def close_matches(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:
     """The closest known names: by likeness of the whole, else those that contain what was typed.
 

@@ -21,7 +21,7 @@ import click
 
 from pricing.errors import InputError
 from reports import options
-from reports.console import say
+from reports.console import say, settle_streams
 from reports.help import PanelCommand, PanelGroup
 from reports.screen import Screen
 
@@ -49,6 +49,7 @@ CELLS = (
 
 def main() -> None:
     """The entry point: runs the program and turns its errors into messages and exit codes."""
+    settle_streams()
     with _clean_exit():
         code = program.main(prog_name="ftcost", standalone_mode=False)
         sys.stdout.flush()

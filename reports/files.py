@@ -74,8 +74,10 @@ def write_files(directory: Path, files: Mapping[str, bytes], *, flag: str = "--o
             os.replace(temporary, target)
         done = True
     except OSError as error:
+        place = next(iter(targets)) if len(targets) == 1 else directory
         raise InputError(
-            f"{flag} {directory}: cannot write there ({error.strerror or error}). Files that were there are whole."
+            f"{flag} {place}: cannot be written ({error.strerror or error}). Name a place where you may write;"
+            " files that were there are whole."
         ) from error
     finally:
         if not done:

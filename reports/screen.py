@@ -134,11 +134,17 @@ class Screen:
 
 
 def _longest_word(text: str) -> int:
-    return max((min(len(word), UNBROKEN) for word in text.replace("-", "- ").split()), default=0)
+    pieces = (text if _breaks_whole(text) else text.replace("-", "- ")).split()
+    return max((min(len(word), UNBROKEN) for word in pieces), default=0)
+
+
+def _breaks_whole(text: str) -> bool:
+    """Flags are to be copied: they break between words only."""
+    return text.startswith("--")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
     found: list[str] = []
     for part in text.split("\n"):
-        found += textwrap.wrap(part, max(width, 1)) or [""]
+        found += textwrap.wrap(part, max(width, 1), break_on_hyphens=not _breaks_whole(part)) or [""]
     return found

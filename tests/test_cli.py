@@ -1,6 +1,7 @@
 """The command line as a user meets it: answers, refusals, exit codes, and what goes where."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -327,3 +328,45 @@ def test_listings_fit_the_terminal_keep_names_whole_and_tell_units(
     rows, _, _ = run(monkeypatch, capsys, *words, "--json")
     names = {next(row[key] for key in ("id", "gpu", "model") if key in row) for row in json.loads(rows)}
     assert names <= {line[: len(name)] for line in shown.splitlines() for name in names if line.startswith(name)}
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_swallows_what_is_written(closed: str, tmp_path: Path) -> None:
+    number = {"stdout": 1, "stderr": 2}[closed]
+    script = (
+        f"exec {number}>&-; exec {sys.executable} -m reports sweep -m 7b --vary epochs=1 --out {tmp_path}/x.csv"
+    )
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert (tmp_path / "x.csv").read_text().startswith("epochs,")
+
+
+def test_characters_that_a_stream_lacks_are_written_as_escapes() -> None:
+    words = [sys.executable, "-m", "reports", "plan", "--model", "7b", "--format", "markdown"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rb"1 \xd7 NVIDIA" in done.stdout
+
+
+@pytest.mark.parametrize("flag", ["validate --runs", "plan --model 7b --traffic", "measure --out m.csv --grid"])
+def test_a_table_of_semicolons_is_told_to_use_commas(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("model;method\n7b;lora\n")
+    _, err, code = run(monkeypatch, capsys, *flag.split(), str(table))
+    assert code == 1
+    assert err.endswith("Its cells are separated by semicolons: write commas, and decimals with a point.\n")
+
+
+def test_what_if_asks_for_nothing_that_estimate_refuses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("estimate", "--model", "7b", "--method", "lora", "--gpu", "a10g", "--json", "--global-batch", "6")
+    out, _, _ = run(monkeypatch, capsys, *asked, "--micro-batch", "6", "--what-if")
+    changes = [change["flags"] for change in json.loads(out)["what_if"]]
+    assert changes
+    for change in changes:
+        _, err, code = run(monkeypatch, capsys, *asked, "--micro-batch", "6", *change.split())
+        assert code == 0, (change, err)

@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli
 
-from estimator.errors import InputError, UnknownNameError
+from estimator.errors import InputError, UnknownNameError, separator_hint
 from estimator.measured import GENERIC_ACCELERATOR, measured_row
 from estimator.measuring.configs import config_keys, module_names
 from estimator.run import Run
@@ -183,7 +183,7 @@ def read_grid(name: str, *, model: str | None = None) -> list[Setting]:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"--grid {path}: cannot be read ({getattr(error, 'strerror', None) or error})."
+                f"--grid {path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8 text'})."
             ) from None
         entries = _csv(text, where=path.name) if path.suffix.lower() == ".csv" else _toml(text, where=path.name)
     found: dict[str, Setting] = {}
@@ -199,7 +199,8 @@ def _csv(text: str, *, where: str, extra: tuple[str, ...] = ()) -> list[tuple[st
     table = csv.DictReader(text.splitlines())
     for column in table.fieldnames or ():
         if column not in (*COLUMNS, *extra):
-            raise UnknownNameError("column", column, COLUMNS, where=where)
+            hint = separator_hint(column).strip()
+            raise UnknownNameError("column", column, COLUMNS, where=where, hint=hint)
     rows = []
     for row in table:
         place = f"{where}, line {table.line_num}"

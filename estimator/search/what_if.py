@@ -41,8 +41,9 @@ class Change:
 def what_if(*, run: Run, constants: Mapping[str, float]) -> tuple[Change, ...]:
     """The single changes that make a run fit, else the pairs, else the triples; cheapest per token first.
 
-    Looked at: a fused loss, full recompute, a smaller micro-batch at the same global batch, 8-bit moments,
-    QLoRA in place of LoRA, LoRA in place of full training, twice the cards under FSDP, offloaded parameters.
+    Looked at: a fused loss, full recompute, a smaller micro-batch that divides the same global batch, 8-bit
+    moments, QLoRA in place of LoRA, LoRA in place of full training, twice the cards under FSDP, offloaded
+    parameters.
     Where a change would move the stack's default sharding or dtype of the weights, the flags say what is meant.
     """
     before = _gpu_seconds_per_token(run, constants)
@@ -60,6 +61,8 @@ def what_if(*, run: Run, constants: Mapping[str, float]) -> tuple[Change, ...]:
             if run.weights_dtype == was["weights_dtype"] != now["weights_dtype"]:
                 changed = changed.with_(weights_dtype=now["weights_dtype"])
                 flags.append(f"--weights-dtype {now['weights_dtype']}")
+            if not _whole_micro_steps(changed):
+                continue
             held = memory(run=changed, constants=constants)
             if float(held.fits_probability) >= FITS_AT_LEAST and _distinct(chosen):
                 cost = _gpu_seconds_per_token(changed, constants) / before
@@ -88,10 +91,20 @@ def _steps(run: Run) -> Iterator[tuple[str, dict[str, object]]]:
         yield "--method lora", {"method": "lora", "lora_targets": everything, "lora_rank": 16.0}
     if float(run.tp) * float(run.pp) == 1:
         more = 2 * float(run.gpus)
-        batch = max(float(run.global_batch), float(run.micro_batch) * more)
-        yield f"--gpus {more:.0f} --sharding fsdp", {"gpus": more, "sharding": "fsdp", "global_batch": batch}
+        at_once = float(run.micro_batch) * more
+        batch = at_once * np.ceil(max(float(run.global_batch), at_once) / at_once)
+        asked = f" --global-batch {batch:.0f}" if batch not in (float(run.global_batch), at_once) else ""
+        yield (
+            f"--gpus {more:.0f} --sharding fsdp{asked}",
+            {"gpus": more, "sharding": "fsdp", "global_batch": batch},
+        )
     if not run.offload and float(run.gpus) > 1 and run.sharding == "fsdp":
         yield "--offload params", {"offload": "params"}
+
+
+def _whole_micro_steps(run: Run) -> bool:
+    """The global batch is a whole number of micro-batches on every replica, as `ftcost estimate` demands."""
+    return float(run.global_batch) % (float(run.micro_batch) * float(run.data_parallel)) == 0
 
 
 def _distinct(chosen: tuple[tuple[str, dict[str, object]], ...]) -> bool:

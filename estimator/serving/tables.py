@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from estimator.errors import InputError, close_matches
+from estimator.errors import InputError, close_matches, separator_hint
 from estimator.numbers import SECONDS_PER_HOUR, Array
 
 REQUESTS, HOUR, TIMESTAMP = "requests", "hour", "timestamp"
@@ -101,6 +101,7 @@ def _rows(text: str, *, file: str, needed: Sequence[str], what: str) -> _Rows:
             near = f" (nearest: {', '.join(close)})" if close else ""
             raise InputError(
                 f"{file}, line 1: no column {column!r}; found {', '.join(header) or 'nothing'}{near}. Give {what}."
+                f"{separator_hint(','.join(header))}"
             )
         if header.count(column) > 1:
             raise InputError(f"{file}, line 1: the column {column!r} stands twice. Keep one.")

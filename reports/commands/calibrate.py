@@ -65,7 +65,9 @@ def calibrate_file(path: Path, *, name: str | None, folder: Path | None, replace
         machines=machines_of(fits),
     )
     text = profile_toml(profile)
-    (target,) = write_files(profile_folder(folder), {f"{profile_name}{ENDING}": text.encode()})
+    (target,) = write_files(
+        profile_folder(folder), {f"{profile_name}{ENDING}": text.encode()}, flag="--config-dir"
+    )
     if as_json:
         print(json.dumps(_document(profile, fits, problems), indent=2))
     else:
