@@ -21,6 +21,13 @@ KIND_COLOURS: dict[ArmKind, str] = {
     "hosted": "#ee7733",
     "self-hosted": "#aa3377",
 }
+KIND_TEXT_COLOURS: dict[ArmKind, str] = {
+    "api": "#006dab",
+    "ready-made": "#00776a",
+    "hosted": "#b34a0c",
+    "self-hosted": "#aa3377",
+}
+"""The same hues for words, which need more contrast than lines and bars: 4.5 and more on paper and wash."""
 KIND_LABELS: dict[ArmKind, str] = {
     "api": "API model",
     "ready-made": "open model as it is",

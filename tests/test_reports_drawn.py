@@ -32,7 +32,7 @@ from reports.drawn.sheet import Column, Sheet
 from reports.drawn.text import fitted, spread, width, wrapped
 from reports.drawn.theme import DARK
 from reports.layout import PAPER_IN, Layout, Paper, layout_of
-from reports.style import stamp
+from reports.style import INK, KIND_TEXT_COLOURS, PAPER, SOFT, WASH, stamp
 from reports.write import report_files
 from tests.plan_example import make_plan, self_hosted, serving_option, training_option, twelve_specs
 
@@ -359,3 +359,15 @@ def test_labels_are_spread_apart_inside_their_room() -> None:
     crowded = spread([5.0] * 30, 1.0, 0.0, 10.0)
     assert min(crowded) >= -1e-6
     assert max(crowded) <= 10 + 1e-6
+
+
+@pytest.mark.parametrize("ground", [PAPER, WASH])
+@pytest.mark.parametrize("colour", [INK, SOFT, *KIND_TEXT_COLOURS.values()])
+def test_words_stand_out_from_the_ground(colour: str, ground: str) -> None:
+    def luminance(text: str) -> float:
+        parts = [int(text[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(colour), luminance(ground)))
+    assert (high + 0.05) / (low + 0.05) >= 4.5

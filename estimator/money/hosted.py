@@ -59,7 +59,7 @@ def hosted_arms(
 
 
 def _arm(row: HostedOffer, parameters: tuple[Assumption, ...], retraining: Retraining) -> ArmSpec:
-    what = row.model.partition(" (")[0] if row.closed else row.method
+    what = row.model.replace(" (", ", ").removesuffix(")") if row.closed else row.method
     return ArmSpec(
         id=f"hosted:{row.provider}:{row.model}:{row.method}",
         label=f"{row.provider_label} hosted, {what}",

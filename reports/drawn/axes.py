@@ -10,7 +10,7 @@ from estimator.result import Arm, Plan
 from estimator.words import money
 from reports.drawn.text import width, wrapped
 from reports.drawn.theme import DARK, Theme
-from reports.style import FAINT, GRID, INK, KIND_COLOURS, KIND_LABELS, PAPER, SOFT, short_label
+from reports.style import FAINT, GRID, INK, KIND_COLOURS, KIND_LABELS, KIND_TEXT_COLOURS, PAPER, SOFT, short_label
 
 LEGEND_COLUMNS = 5
 TWO_LINES_POINTS = 18.5
@@ -106,7 +106,7 @@ def arm_rows(axes: Any, plan: Plan, arms: Sequence[Arm], *, low: float) -> None:
         [wrapped(name, limit, 7.5, bold=True, lines=lines) for name in names],
         low=low,
         size=7.5,
-        colours=[KIND_COLOURS[arm.kind] for arm in arms],
+        colours=[KIND_TEXT_COLOURS[arm.kind] for arm in arms],
         bold=[arm.id == plan.verdict.arm for arm in arms],
     )
 

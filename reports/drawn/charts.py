@@ -18,7 +18,17 @@ from reports.drawn.axes import (
     whole_ticks,
 )
 from reports.drawn.text import fitted, spread, width, wrapped
-from reports.style import ALERT, FALL, GROUP_COLOURS, INK, KIND_COLOURS, RISE, quantity, short_label
+from reports.style import (
+    ALERT,
+    FALL,
+    GROUP_COLOURS,
+    INK,
+    KIND_COLOURS,
+    KIND_TEXT_COLOURS,
+    RISE,
+    quantity,
+    short_label,
+)
 
 LINE_STYLES = {"zero-shot": "-", "few-shot": "--", "retrieval": ":", "tuned": "-"}
 LOG_FROM_RATIO = 40.0
@@ -109,7 +119,7 @@ def _end_labels(
                 va="center",
                 fontsize=size,
                 fontweight="bold" if bold else "normal",
-                color=KIND_COLOURS[arm.kind],
+                color=KIND_TEXT_COLOURS[arm.kind],
                 annotation_clip=False,
             )
 

@@ -12,6 +12,7 @@ from reports.style import (
     GROUP_COLOURS,
     INK,
     KIND_COLOURS,
+    KIND_TEXT_COLOURS,
     OTHER,
     PAPER,
     PART_COLOURS,
@@ -34,6 +35,9 @@ DARK: dict[str, str] = {
     "#009988": "#35c7b5",
     "#ee7733": "#f79a5e",
     "#aa3377": "#e57fb8",
+    "#006dab": "#4fb3f0",
+    "#00776a": "#35c7b5",
+    "#b34a0c": "#f79a5e",
     "#ddcc77": "#ddcc77",
     "#999933": "#a9b545",
     "#88ccee": "#88ccee",
@@ -60,6 +64,8 @@ def variables() -> dict[str, str]:
     """The name of every colour as a style sheet knows it, by the colour."""
     named = {INK: "ink", SOFT: "soft", FAINT: "faint", PAPER: "paper", WASH: "wash", GRID: "grid", ALERT: "alert"}
     named |= {colour: f"kind-{kind}" for kind, colour in KIND_COLOURS.items()}
+    for kind, colour in KIND_TEXT_COLOURS.items():
+        named.setdefault(colour, f"text-{kind}")
     for group, colour in GROUP_COLOURS.items():
         named.setdefault(colour, f"group-{group}")
     for colour in (*PART_COLOURS, *DARK):

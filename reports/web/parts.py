@@ -78,9 +78,13 @@ def paragraph(text: str, style: str = "") -> str:
     return f"<p{_class(style)}>{escape(text)}</p>"
 
 
+_FLAG = re.compile(r"--[a-z][a-z-]+")
+UNBROKEN = r'<span class="flag">\g<0></span>'
+
+
 def points(items: Iterable[str]) -> str:
     """A list."""
-    lines = "\n".join(f"<li>{escape(item)}</li>" for item in items)
+    lines = "\n".join(f"<li>{_FLAG.sub(UNBROKEN, escape(item))}</li>" for item in items)
     return f"<ul>\n{lines}\n</ul>" if lines else ""
 
 
