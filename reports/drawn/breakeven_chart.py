@@ -16,8 +16,8 @@ from reports.style import FAINT, INK, KIND_COLOURS
 
 TUNED_COLOUR = KIND_COLOURS["self-hosted"]
 LABEL_SIZE = 7.5
-MODEL_COLOURS = ("#0077bb", "#ee7733", "#009988", "#cc3311", "#33bbee", "#997700", "#004488", "#888888")
-"""One per API model, apart from the colour of tuning; its styles differ in their strokes."""
+MODEL_COLOURS = (KIND_COLOURS["api"], "#00264d", "#6c7683", "#4888c0")
+"""One per API model, from the blue of API models to grey: other hues stand for other kinds of way."""
 
 
 def picture(found: Curve) -> bytes:
