@@ -124,10 +124,10 @@ def search(*, scenario: Scenario, architecture: Architecture, workload: Workload
 
 
 def _check_batch(scenario: Scenario) -> None:
-    """A fixed number of cards must share the global batch.
+    """A fixed number of cards or a fixed micro-batch must share the global batch evenly.
 
     Raises:
-        NothingFitsError: fewer sequences per step than the cards take at once.
+        NothingFitsError: the sequences of a step are no multiple of what the cards take at once.
     """
     cards = scenario.gpu_count or 1
     least = cards * (scenario.micro_batch or 1)
@@ -137,6 +137,12 @@ def _check_batch(scenario: Scenario) -> None:
             f"nothing fits: {cards} {'card' if cards == 1 else 'cards'} x micro-batch {scenario.micro_batch or 1}"
             f" take {least:,} sequences at once, more than --global-batch {batch:g}. Use --global-batch {least} or"
             " more, or fewer cards."
+        )
+    if batch % least:
+        raise NothingFitsError(
+            f"nothing fits: {cards} {'card' if cards == 1 else 'cards'} x micro-batch {scenario.micro_batch or 1}"
+            f" take {least:,} sequences at once, which does not divide --global-batch {batch:g}. Use a multiple of"
+            f" {least}."
         )
 
 
@@ -233,7 +239,7 @@ def _block(
     machines = np.ceil(gpus / market.machine_gpus[offer_index])
     x = _run_values(scenario, workload, run, rate, machines[:, :, None])
     hours = np.asarray(run_hours(x, rows=values["rows"], epochs=values["epochs"]))
-    whole_batch = run.micro_batch * run.gpus <= values["global_batch"]
+    whole_batch = values["global_batch"] % (run.micro_batch * run.gpus) == 0.0
     return Block(
         run=run,
         records=records,
