@@ -66,6 +66,8 @@ class TrainingOption:
             Transformers 5; 0 where it has nothing to leave.
         device_bytes, limit_bytes: what the card shows as used, and what it offers.
         fits: yes, likely, risky or no, with the probability.
+        usd_per_gpu_hour_low, usd_per_gpu_hour_high: P10 and P90 of a quoted price; the price itself where it is
+            firm, and where it is listed (what is paid of that is ``gpu_price_ratio``).
         loaded_bytes, checkpoint_bytes: weights read at the start, and the size of one checkpoint.
         machines: that the cards stand in; spot_machines: of these, may be interrupted; 0 on demand.
         hours, usd: one production run, start, validation, checkpoints and restarts included.
@@ -85,6 +87,8 @@ class TrainingOption:
     instance: str
     purchase: str
     usd_per_gpu_hour: float
+    usd_per_gpu_hour_low: float
+    usd_per_gpu_hour_high: float
     price_seen: date
     price_source: str
     price_status: str
@@ -143,6 +147,8 @@ class ServingOption:
     region: str
     instance: str
     usd_per_gpu_hour: float
+    usd_per_gpu_hour_low: float
+    usd_per_gpu_hour_high: float
     price_seen: date
     price_source: str
     price_status: str

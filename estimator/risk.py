@@ -61,6 +61,10 @@ def permutation(*, draws: int, key: int) -> NDArray[np.int64]:
     return np.argsort((z >> np.uint64(48)).astype(np.uint16), kind="stable")
 
 
+SAME_SCORES = {"serving_usd_per_gpu_hour": "train_usd_per_gpu_hour"}
+"""Names drawn with the scores of another: both are the user's quotes."""
+
+
 @lru_cache(maxsize=512)
 def scores(name: str, *, draws: int, seed: int) -> Array:
     """Stratified standard normal scores of one name, in an order of its own.
@@ -69,6 +73,7 @@ def scores(name: str, *, draws: int, seed: int) -> Array:
     rank correlation r of their pair (Iman and Conover 1982; a Gaussian copula). The array is shared: not to be
     written to.
     """
+    name = SAME_SCORES.get(name, name)
     own = normal_scores(draws)[permutation(draws=draws, key=zlib.crc32(name.encode()) << 32 | seed)]
     pair = correlations().get(name)
     if pair is None:
@@ -147,6 +152,22 @@ def model_error(name: str, factors: tuple[float, float]) -> Assumption:
         shape="lognormal",
         minimum=0.01,
         maximum=100.0,
+    )
+
+
+def quoted_price(name: str, *, low: float, base: float, high: float, unit: str) -> Assumption:
+    """A price that the user was quoted: firm, or drawn over the range that came with it."""
+    return Assumption(
+        name=name,
+        label="GPU, as quoted",
+        base=base,
+        low=low,
+        high=high,
+        unit=unit,
+        status="user",
+        source="set by the user",
+        checked="",
+        shape="fixed" if low == high else "lognormal",
     )
 
 

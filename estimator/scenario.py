@@ -65,7 +65,8 @@ class Scenario:
         gpus: accelerator ids to consider; gpu_count fixes how many.
         providers, regions: where to rent.
         gpu_prices: (accelerator, USD per GPU-hour) that the user has been quoted; nobody else's price of that
-            accelerator counts then.
+            accelerator counts then, and it holds for all months.
+        gpu_price_ranges: (accelerator, P10, P90 in USD per GPU-hour) of quoted prices that are not firm.
         marketplaces: also rent on marketplaces (hosts that are strangers' machines).
         purchase: on-demand or spot prices.
         baselines: API models to compare with, as provider/model; empty for one per price tier.
@@ -104,6 +105,7 @@ class Scenario:
     providers: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     gpu_prices: tuple[tuple[str, float], ...] = ()
+    gpu_price_ranges: tuple[tuple[str, float, float], ...] = ()
     marketplaces: bool = False
     purchase: Purchase = "on-demand"
     packing: bool = True

@@ -75,6 +75,8 @@ class Offer:
         max_gpus: accelerators of one machine that can be had at the same price per GPU; equals `gpus` for a
             machine of fixed size.
         reserved_term_months: commitment behind `reserved_usd_per_gpu_hour`; None where the source does not say.
+        low_usd_per_gpu_hour, high_usd_per_gpu_hour: P10 and P90 of a quoted price; None where it is firm, and for
+            listed prices.
         seen: the day the price was read.
         status: published (the provider's page or interface), secondary (a third party's list), recalled.
     """
@@ -96,6 +98,8 @@ class Offer:
     url: str
     status: str
     notes: str
+    low_usd_per_gpu_hour: float | None = None
+    high_usd_per_gpu_hour: float | None = None
 
 
 _USD_PER_INSTANCE_HOUR = number(

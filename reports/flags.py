@@ -104,29 +104,42 @@ def parse_settings(texts: Iterable[str]) -> dict[str, float]:
     return values
 
 
-def gpu_prices(texts: Iterable[str]) -> tuple[tuple[str, float], ...]:
-    """``GPU=USD`` pairs of --gpu-price.
+def gpu_prices(texts: Iterable[str]) -> dict[str, Any]:
+    """Prices and ranges of a scenario from ``GPU=USD`` or ``GPU=LOW:USD:HIGH`` of --gpu-price.
 
     Raises:
-        InputError: no equals sign, or a price that is none.
+        InputError: no equals sign, a price that is none, or a range that is none.
     """
-    found = []
+    prices, ranges = [], []
     for text in texts:
         name, equals, usd = text.partition("=")
-        if not equals or not name.strip():
+        name = name.strip()
+        if not equals or not name:
             raise InputError(
                 f"--gpu-price {text!r} lacks a card or a price. Write --gpu-price h100-80gb-sxm=2.10."
             )
-        try:
-            price = float(usd)
-        except ValueError:
-            raise InputError(f"--gpu-price {name}: {usd!r} is not a number.") from None
-        if not LEAST_GPU_USD <= price <= MOST_GPU_USD:
+        numbers = [_gpu_usd(name, part) for part in usd.split(":")]
+        if len(numbers) not in (1, 3) or numbers != sorted(numbers):
             raise InputError(
-                f"--gpu-price {name}: {price:g} is outside {LEAST_GPU_USD:g} to {MOST_GPU_USD:g} USD per GPU-hour."
+                f"--gpu-price {name}: {usd!r} is neither a price nor a range. Write {name}=2.10 for a firm price,"
+                f" or {name}=1.90:2.10:2.50 for its P10, base and P90."
             )
-        found.append((name.strip(), price))
-    return tuple(found)
+        prices.append((name, numbers[len(numbers) // 2]))
+        if len(numbers) > 1:
+            ranges.append((name, numbers[0], numbers[-1]))
+    return {"gpu_prices": tuple(prices), "gpu_price_ranges": tuple(ranges)}
+
+
+def _gpu_usd(name: str, text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        raise InputError(f"--gpu-price {name}: {text!r} is not a number.") from None
+    if not LEAST_GPU_USD <= price <= MOST_GPU_USD:
+        raise InputError(
+            f"--gpu-price {name}: {price:g} is outside {LEAST_GPU_USD:g} to {MOST_GPU_USD:g} USD per GPU-hour."
+        )
+    return price
 
 
 def registry(profile: str | None) -> Assumptions:
@@ -188,7 +201,7 @@ def serving_scenario(given: Mapping[str, Any]) -> Scenario:
         gpus=tuple(dict.fromkeys(given["gpu"])),
         providers=given["provider"],
         regions=given["region"],
-        gpu_prices=gpu_prices(given["gpu_price"]),
+        **gpu_prices(given["gpu_price"]),
         marketplaces=given["marketplaces"],
         purchase="spot" if given["spot"] else "on-demand",
         as_of=price_day(given["as_of"]),
@@ -249,7 +262,7 @@ def scenario_of(given: Mapping[str, Any]) -> Scenario:
         micro_batch=whole(given["micro_batch"], flag="--micro-batch", low=1, high=MAX_MICRO_BATCH),
         providers=("own",) if given["on_prem"] else tuple(given["provider"]),
         regions=tuple(given["region"]),
-        gpu_prices=gpu_prices(given["gpu_price"]),
+        **gpu_prices(given["gpu_price"]),
         marketplaces=given["marketplaces"],
         purchase="spot" if given["spot"] else "on-demand",
         packing=given["packing"],

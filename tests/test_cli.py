@@ -290,6 +290,8 @@ def test_a_day_after_every_price_says_so(
         ("--classes", "3", "--task", "generation"),
         ("--gpu-price", "h100"),
         ("--gpu-price", "h100=-1"),
+        ("--gpu-price", "h100=2:1:3"),
+        ("--gpu-price", "h100=1:3"),
     ],
 )
 def test_flags_that_cannot_go_together_or_mean_nothing_are_refused(

@@ -121,6 +121,7 @@ RENTED = {
     "train_gpus": 4.0,
     "train_gpus_billed": 8.0,
     "train_usd_per_gpu_hour": 2.0,
+    "train_price_listed": 1.0,
     "train_spot_machines": 0.0,
     "train_machines": 1.0,
     "processed_per_useful_token": 1.2,
@@ -131,6 +132,7 @@ RENTED = {
     "serving_gpus_per_replica": 2.0,
     "serving_gpus_per_instance": 4.0,
     "serving_usd_per_gpu_hour": 1.5,
+    "serving_price_listed": 1.0,
     "stored_gb_per_version": 10.0,
     "moved_gb_per_release": 20.0,
 }

@@ -49,6 +49,23 @@ def test_a_quoted_price_replaces_every_other_of_its_card_and_leaves_the_rest() -
     assert (cheap.gpu, cheap.provider, cheap.price_status) == ("h100-80gb-sxm", "quoted", "user")
 
 
+def test_a_quoted_price_is_firm_unless_it_comes_with_a_range() -> None:
+    """What is paid over a listed price, and the market's change, do not touch what the user was quoted."""
+    firm = plan(scenario(gpus=("h100",), gpu_prices=(("h100", 2.0),)))
+    rows = {row.name: row for row in firm.arm("self:lora").parameters}
+    assert (rows["serving_price_listed"].base, rows["serving_usd_per_gpu_hour"].shape) == (0.0, "fixed")
+    assert not {"gpu_price_ratio", "gpu_price_change_fraction_per_year"} & {one.name for one in firm.sensitivities}
+    wide = plan(scenario(gpus=("h100",), gpu_prices=(("h100", 2.0),), gpu_price_ranges=(("h100", 1.5, 3.0),)))
+    swing = next(one for one in wide.sensitivities if one.name == "serving_usd_per_gpu_hour")
+    # 2 replicas and 0.1 for staging x 8,760 h x 1.35 of surroundings, from $1.50 to $3.00.
+    assert swing.swing_usd == pytest.approx(2.1 * 8760 * 1.35 * 1.5)
+    run = wide.training_options[0].usd
+    assert firm.training_options[0].usd.base == run.base
+    assert run.p90 / run.p10 > firm.training_options[0].usd.p90 / firm.training_options[0].usd.p10
+    listed = plan(scenario(draws=64))
+    assert "gpu_price_ratio" in {one.name for one in listed.sensitivities}
+
+
 def test_the_cheapest_way_to_rent_counts_idle_cards() -> None:
     offers = market(scenario=scenario(gpus=("a100-40gb-sxm",), providers=("aws",), regions=("us-east-1",)))
     one, eight = offers.cheapest([1, 8])[0][0]

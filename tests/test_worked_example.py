@@ -36,9 +36,11 @@ RENTED = {
     "train_gpus": 1.0,
     "train_gpus_billed": 1.0,
     "train_usd_per_gpu_hour": 2.95,
+    "train_price_listed": 1.0,
     "serving_speed_ratio": 1.0,
     "serving_gpus_per_instance": 1.0,
     "serving_usd_per_gpu_hour": 2.95,
+    "serving_price_listed": 1.0,
     "moved_gb_per_release": 0.0,
 }
 SMALL = {

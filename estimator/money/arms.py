@@ -21,6 +21,7 @@ from estimator.result import ServingOption, TrainingOption
 from estimator.risk import model_error
 from estimator.run import DTYPE_BYTES
 from estimator.scenario import Retraining, Workload
+from estimator.search.market import is_listed
 from estimator.search.replicas import ServingChoice
 
 METHOD_LABELS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
@@ -214,15 +215,7 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
             source=f"whole instances of {offer}",
             checked=seen,
         ),
-        own(
-            "train_usd_per_gpu_hour",
-            "GPU for training",
-            option.usd_per_gpu_hour,
-            "USD/GPU-hour",
-            status=status_of(option.price_status),
-            source=f"{offer}: {option.price_source}",
-            checked=seen,
-        ),
+        *_hourly_price("train", "GPU for training", option, offer),
         own(
             "loaded_bytes",
             "weights read at the start",
@@ -252,6 +245,33 @@ def _training_parameters(option: TrainingOption, workload: Workload) -> tuple[As
         ),
         *((_interrupted(option, offer),) if option.spot_machines else ()),
     )
+
+
+def _hourly_price(
+    use: str, label: str, option: TrainingOption | ServingOption, offer: str
+) -> tuple[Assumption, ...]:
+    """The price of a GPU-hour, drawn where it is a quote with a range, and whether the tables list it."""
+    seen = option.price_seen.isoformat()
+    price = own(
+        f"{use}_usd_per_gpu_hour",
+        label,
+        option.usd_per_gpu_hour,
+        "USD/GPU-hour",
+        status=status_of(option.price_status),
+        source=f"{offer}: {option.price_source}",
+        checked=seen,
+    )
+    low, high = option.usd_per_gpu_hour_low, option.usd_per_gpu_hour_high
+    listed = own(
+        f"{use}_price_listed",
+        f"{label}: price of the tables (1) or quoted, then the same in all months (0)",
+        float(is_listed(option.provider)),
+        "0 or 1",
+        status="computed",
+        source=offer,
+        checked=seen,
+    )
+    return (price if low == high else replace(price, low=low, high=high, shape="lognormal")), listed
 
 
 def _interrupted(option: TrainingOption, offer: str) -> Assumption:
@@ -302,15 +322,7 @@ def serving_parameters(choice: ServingChoice, architecture: Architecture) -> tup
             source=offer,
             checked=seen,
         ),
-        own(
-            "serving_usd_per_gpu_hour",
-            "GPU for serving",
-            option.usd_per_gpu_hour,
-            "USD/GPU-hour",
-            status=status_of(option.price_status),
-            source=f"{offer}: {option.price_source}",
-            checked=seen,
-        ),
+        *_hourly_price("serving", "GPU for serving", option, offer),
         own(
             "serving_start_up_hours",
             "start of a replica",

@@ -9,6 +9,24 @@ from estimator.numbers import GB
 TOKENS_PER_MILLION = 1e6
 
 
+def paid_usd_per_gpu_hour(*, usd_per_gpu_hour: Value, listed: Value, market_ratio: Value) -> Value:
+    """Price paid for an hour of a card: usd x (listed x market ratio + 1 - listed).
+
+    What is paid of a listed price moves with availability and the market; a quoted price holds for all months.
+
+    Args:
+        usd_per_gpu_hour: price read or quoted (USD per GPU and hour).
+        listed: 1 for a price of the tables, 0 for a quoted one.
+        market_ratio: paid over listed, the market's change to the month included.
+
+    Takes numbers, arrays and spreadsheet cells. Source: derived.
+
+    >>> [paid_usd_per_gpu_hour(usd_per_gpu_hour=2.0, listed=one, market_ratio=1.3) for one in (1.0, 0.0)]
+    [2.6, 2.0]
+    """
+    return usd_per_gpu_hour * (listed * market_ratio + (1 - listed))
+
+
 def api_request_lines(
     x: Parameters, *, static_tokens: Value, dynamic_tokens: Value, price_factor: Value, calls: Value = 1
 ) -> list[Line]:

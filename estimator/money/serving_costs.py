@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from estimator.algebra import Value, ceil, maximum, minimum
+from estimator.money.common_costs import paid_usd_per_gpu_hour
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.serving.traffic import mean_requests_per_s, peak_replicas, scale_to_zero_hours
@@ -30,11 +31,18 @@ def cards(x: Parameters, *, count: Value) -> Value:
     return ceil(count * per_replica / per_instance) * per_instance + x["staging_replicas"] * per_replica
 
 
+def serving_gpu_price(x: Parameters) -> Value:
+    """Price paid in the month per GPU-hour of a replica, see ``paid_usd_per_gpu_hour``."""
+    return paid_usd_per_gpu_hour(
+        usd_per_gpu_hour=x["serving_usd_per_gpu_hour"],
+        listed=x["serving_price_listed"],
+        market_ratio=x["gpu_price_ratio"] * x["gpu_price_factor"],
+    )
+
+
 def self_serving_lines(x: Parameters) -> list[Line]:
     """Cards of all replicas in whole instances, at the GPU's price with its surroundings; weights in storage."""
-    price = (
-        x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
-    )
+    price = serving_gpu_price(x) * x["cloud_overhead_ratio"]
     hours = cards(x, count=replicas(x)) * HOURS_PER_MONTH
     return [
         monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
@@ -54,9 +62,7 @@ def shared_serving_lines(x: Parameters) -> list[Line]:
         "requests_in_month": x["requests_in_month"] * tasks,
         "requests_per_s_per_replica": x["requests_per_s_per_replica"] * (1 - x["adapter_slowdown_fraction"]),
     }
-    price = (
-        x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["cloud_overhead_ratio"] * x["gpu_price_factor"]
-    )
+    price = serving_gpu_price(x) * x["cloud_overhead_ratio"]
     hours = cards(x, count=replicas(pool)) / tasks * HOURS_PER_MONTH
     return [
         monthly("serving", "share of the GPU-hours of replicas", "GPU-hour", hours, price),
@@ -89,9 +95,9 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
         needed = rate / usable
         held = held + maximum(awake, minimum(needed, 1)) + maximum(ceil(needed) - 1, 0)
     hours = held / x["load_bands"] * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
-    price = x["serving_usd_per_gpu_hour"] * x["gpu_price_ratio"] * x["serverless_price_ratio"]
+    price = serving_gpu_price(x) * x["serverless_price_ratio"]
     return [
-        monthly("serving", "GPU-hours while up", "GPU-hour", hours, price * x["gpu_price_factor"]),
+        monthly("serving", "GPU-hours while up", "GPU-hour", hours, price),
         *stored_versions_lines(x),
     ]
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from estimator.algebra import Value, maximum, minimum
-from estimator.money.common_costs import TOKENS_PER_MILLION, release_evaluation, text_gb
+from estimator.money.common_costs import (
+    TOKENS_PER_MILLION,
+    paid_usd_per_gpu_hour,
+    release_evaluation,
+    text_gb,
+)
 from estimator.money.lines import Line, Parameters, monthly, once, retrain
 from estimator.numbers import SECONDS_PER_HOUR
 from estimator.scenario import Retraining
@@ -41,9 +46,13 @@ def run_hours(x: Parameters, *, rows: Value, epochs: Value) -> Value:
     return start / SECONDS_PER_HOUR
 
 
-def train_gpu_price(x: Parameters) -> Value:
-    """Price paid per billed GPU-hour of training."""
-    return x["train_usd_per_gpu_hour"] * x["gpu_price_ratio"]
+def train_gpu_price(x: Parameters, *, of_month: Value = 1) -> Value:
+    """Price paid per billed GPU-hour of training, see ``paid_usd_per_gpu_hour``."""
+    return paid_usd_per_gpu_hour(
+        usd_per_gpu_hour=x["train_usd_per_gpu_hour"],
+        listed=x["train_price_listed"],
+        market_ratio=x["gpu_price_ratio"] * of_month,
+    )
 
 
 def attempts_per_row(x: Parameters) -> Value:
@@ -139,7 +148,7 @@ def self_retrain_lines(x: Parameters, *, retraining: Retraining) -> list[Line]:
             "runs and experiments of retrains",
             "GPU-hour",
             hours,
-            train_gpu_price(x) * x["gpu_price_factor"],
+            train_gpu_price(x, of_month=x["gpu_price_factor"]),
         ),
     ]
 

@@ -171,6 +171,7 @@ def quoted_offers(scenario: Scenario) -> tuple[Offer, ...]:
         InputError: one accelerator with two prices.
     """
     found: dict[str, Offer] = {}
+    ranges = {resolve_accelerator(name).id: ends for name, *ends in scenario.gpu_price_ranges}
     for name, usd in scenario.gpu_prices:
         record = resolve_accelerator(name)
         if record.id in found:
@@ -193,8 +194,15 @@ def quoted_offers(scenario: Scenario) -> tuple[Offer, ...]:
             url="",
             status="user",
             notes="",
+            low_usd_per_gpu_hour=ranges[record.id][0] if record.id in ranges else None,
+            high_usd_per_gpu_hour=ranges[record.id][1] if record.id in ranges else None,
         )
     return tuple(found.values())
+
+
+def is_listed(provider: str) -> bool:
+    """Whether a price is read from the tables, so that what is paid may differ and move with the market."""
+    return provider not in (QUOTED, OWN)
 
 
 def _check_names(scenario: Scenario, every: Sequence[Offer]) -> None:

@@ -204,7 +204,7 @@ class Pool:
 
         rate, planned = at(answer.requests_per_s_per_replica), at(self.planned[kind])
         mean = requests_per_day * DAYS_PER_MONTH / (HOURS_PER_MONTH * SECONDS_PER_HOUR)
-        gpus = int(self.degrees[0, column])
+        gpus, price = int(self.degrees[0, column]), float(self.market.usd_per_gpu_hour[row])
         load = "first token" if planned < rate else "load"
         option = ServingOption(
             gpu=record.id,
@@ -215,7 +215,9 @@ class Pool:
             provider=offer.provider,
             region=offer.region,
             instance=offer.instance,
-            usd_per_gpu_hour=float(self.market.usd_per_gpu_hour[row]),
+            usd_per_gpu_hour=price,
+            usd_per_gpu_hour_low=offer.low_usd_per_gpu_hour or price,
+            usd_per_gpu_hour_high=offer.high_usd_per_gpu_hour or price,
             price_seen=offer.seen,
             price_source=offer.source,
             price_status=offer.status,

@@ -18,10 +18,10 @@ from estimator.money.tuning_costs import run_hours, run_parts_s
 from estimator.numbers import SECONDS_PER_HOUR, Array, Number
 from estimator.parameters import check_targets, total_parameters, trainable_parameters
 from estimator.result import TrainingOption
-from estimator.risk import draw, estimate, model_error
+from estimator.risk import draw, estimate, model_error, quoted_price
 from estimator.run import DTYPE_BYTES, Method, Recompute, Run, Sharding
 from estimator.scenario import Scenario, Workload
-from estimator.search.market import Market, billed_gpus
+from estimator.search.market import Market, billed_gpus, is_listed
 from estimator.speed import speed
 from estimator.stack_defaults import stack_defaults
 
@@ -348,7 +348,13 @@ def _option(
     size = {"rows": values["rows"], "epochs": values["epochs"]}
     base_hours = float(run_hours(x, **size))
     drawn_hours = run_hours({**x, **shared, **own}, **size)
-    base_usd = base_hours * hourly * values["gpu_price_ratio"]
+    low, high = offer.low_usd_per_gpu_hour or price, offer.high_usd_per_gpu_hour or price
+    if is_listed(offer.provider):
+        ratio, drawn_ratio = values["gpu_price_ratio"], shared["gpu_price_ratio"]
+    else:
+        quote = quoted_price("train_usd_per_gpu_hour", low=low, base=price, high=high, unit="USD/GPU-hour")
+        ratio, drawn_ratio = 1.0, draw([quote], draws=scenario.draws, seed=scenario.seed)[quote.name] / price
+    base_usd = base_hours * hourly * ratio
     parts = run_parts_s(x, **size)
     flop_per_token = float(micro_batch_matmul_flop(run=moving)) / (
         float(moving.micro_batch) * float(moving.seq_len)
@@ -365,6 +371,8 @@ def _option(
         instance=offer.instance,
         purchase=scenario.purchase,
         usd_per_gpu_hour=price,
+        usd_per_gpu_hour_low=low,
+        usd_per_gpu_hour_high=high,
         price_seen=offer.seen,
         price_source=offer.source,
         price_status=offer.status,
@@ -393,7 +401,7 @@ def _option(
         machines=int(x["train_machines"]),
         spot_machines=int(x.get("train_spot_machines", 0)),
         hours=estimate(base_hours, drawn_hours),
-        usd=estimate(base_usd, drawn_hours * hourly * shared["gpu_price_ratio"]),
+        usd=estimate(base_usd, drawn_hours * hourly * drawn_ratio),
         run_parts_hours={name: float(part) / SECONDS_PER_HOUR for name, part in parts.items()},
         flop=flop_per_token * workload.processed_tokens,
     )

@@ -22,7 +22,8 @@ def market_flags() -> Sequence[Flag]:
         several(
             "--gpu-price",
             panel=TRAIN,
-            help="Your price as GPU=USD per GPU-hour; repeatable. Replaces all others of that card.",
+            help="Your price as GPU=USD per GPU-hour, firm, or GPU=P10:USD:P90; repeatable. Replaces all others of"
+            " that card.",
             example='["h100-80gb-sxm=2.10"]',
         ),
         Flag(
