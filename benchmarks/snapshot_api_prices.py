@@ -75,6 +75,7 @@ COLUMNS = (
     "long_input_from_tokens",
     *(f"long_{name}_usd_per_million_tokens" for name in PRICE_NAMES),
     "context_window",
+    "effective_from",
     "seen",
     "status",
     "source",
@@ -87,15 +88,19 @@ def tier(model: ApiModel) -> str:
     return next(name for name, below in TIER_BELOW_USD if blended < below)
 
 
-def row(reference: str, remark: str, *, as_of: date) -> dict[str, str]:
+def rows(reference: str, remark: str, *, as_of: date) -> list[dict[str, str]]:
+    """The model's prices, and those announced for later days."""
     provider, _, name = reference.partition("/")
     model = look_up(provider, name, as_of=as_of, ends=retirements())
     if model.reference != reference:
         raise SystemExit(f"{reference} reads as {model.reference}; name that one")
-    values = {key: getattr(model, key) for key in COLUMNS}
-    values["tier"] = tier(model)
-    values["notes"] = "; ".join(part for part in (model.notes, remark) if part)
-    return {key: text(value) for key, value in values.items()}
+    found = []
+    for one, note in ((model, remark), *((change, "announced") for change in model.changes)):
+        values = {key: getattr(one, key) for key in COLUMNS}
+        values["tier"] = tier(model)
+        values["notes"] = "; ".join(part for part in (one.notes, note) if part)
+        found.append({key: text(value) for key, value in values.items()})
+    return found
 
 
 def text(value: object) -> str:
@@ -114,7 +119,11 @@ def main() -> int:
     if SNAPSHOT.exists():
         with SNAPSHOT.open(newline="", encoding="utf-8") as file:
             earlier = [entry for entry in csv.DictReader(file) if entry["source"] != source]
-    now = [row(reference, remark, as_of=arguments.as_of) for reference, remark in DEFAULT_MODELS.items()]
+    now = [
+        entry
+        for reference, remark in DEFAULT_MODELS.items()
+        for entry in rows(reference, remark, as_of=arguments.as_of)
+    ]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -122,7 +131,7 @@ def main() -> int:
     if arguments.check:
         return int(not SNAPSHOT.exists() or SNAPSHOT.read_text(encoding="utf-8") != buffer.getvalue())
     SNAPSHOT.write_text(buffer.getvalue(), encoding="utf-8")
-    print(f"{len(now)} models from {source} into {SNAPSHOT}", file=sys.stderr)
+    print(f"{len(now)} rows from {source} into {SNAPSHOT}", file=sys.stderr)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -56,6 +57,8 @@ class ApiModel:
         context_window: most tokens of one request; None where not known.
         available_until: last day the model answers; None where no end has been announced.
         caching: what the provider asks of a prompt before it caches it; None where not known.
+        effective_from: first day of these prices, where they were announced ahead; None where they held when seen.
+        changes: the model at the prices announced for later days, in the order of these days.
         seen: the day of the newest evidence behind the price.
         source, status, notes: where the row comes from; what packages disagree about.
     """
@@ -86,7 +89,9 @@ class ApiModel:
     source: str
     status: str
     notes: str
+    effective_from: date | None = None
     caching: CachingRule | None = None
+    changes: tuple[ApiModel, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -184,6 +189,7 @@ _COLUMNS = {
     "long_input_from_tokens": Column(whole(1000, 10**8, "tokens")),
     **{f"long_{name}_usd_per_million_tokens": Column(_USD_PER_MILLION) for name in PRICE_NAMES},
     "context_window": Column(whole(512, 10**8, "tokens")),
+    "effective_from": Column(day),
     "seen": Column(day, required=True),
     "status": Column(choice(*STATUSES), required=True),
     "source": Column(required=True),
@@ -225,10 +231,18 @@ def read_api_models(path: Path) -> tuple[ApiModel, ...]:
     def build(values: dict[str, Any], line: int) -> ApiModel:
         lines.append(line)
         _check_order(values, path, line)
+        if values["effective_from"] is not None and values["effective_from"] <= values["seen"]:
+            raise InputError(
+                f"{where(path, line, 'effective_from')}: {values['effective_from']} is no later than the day it"
+                " was seen. Empty the cell: the price holds already."
+            )
         return ApiModel(available_until=ends.get((values["provider"], values["model"])), **values)
 
     rows = read_table(path, _COLUMNS, build)
-    refuse_duplicates(path, (((*_key(row), row.seen), line) for row, line in zip(rows, lines, strict=True)))
+    refuse_duplicates(
+        path,
+        (((*_key(row), row.effective_from, row.seen), line) for row, line in zip(rows, lines, strict=True)),
+    )
     return tuple(rows)
 
 
@@ -284,13 +298,32 @@ def all_api_models() -> tuple[ApiModel, ...]:
     return read_api_models(SNAPSHOT)
 
 
+def in_force(rows: Sequence[ApiModel], *, as_of: date, path: Path = SNAPSHOT) -> tuple[ApiModel, ...]:
+    """Of each model the prices that hold on a day, with those announced for later ones.
+
+    The newest reading holds; of one reading, what was announced for a day that has come replaces what held before.
+    An announcement that a newer reading does not repeat is dropped.
+
+    Raises:
+        InputError: `as_of` is before the first price.
+    """
+    begun = [row for row in rows if row.effective_from is None or row.effective_from <= as_of]
+    latest_first = sorted(begun, key=lambda row: row.effective_from or date.min, reverse=True)
+    ahead = [row for row in rows if row.effective_from is not None and row.effective_from > as_of]
+    return tuple(
+        replace(row, changes=tuple(sorted(later, key=lambda one: one.effective_from or as_of))) if later else row
+        for row in newest(path, latest_first, as_of=as_of, key=_key)
+        for later in [[one for one in ahead if _key(one) == _key(row) and one.seen == row.seen]]
+    )
+
+
 def api_models(*, as_of: date) -> tuple[ApiModel, ...]:
     """The default baseline models that still answer on a day, the newest price of each.
 
     Raises:
         InputError: `as_of` is before the first price of the snapshot.
     """
-    rows = newest(SNAPSHOT, all_api_models(), as_of=as_of, key=_key)
+    rows = in_force(all_api_models(), as_of=as_of)
     return tuple(
         _with_caching(row, as_of) for row in rows if row.available_until is None or as_of <= row.available_until
     )
@@ -306,7 +339,8 @@ def _with_caching(row: ApiModel, as_of: date) -> ApiModel:
             if own is None and getattr(row, f"{prefix}batch_input_usd_per_million_tokens") is not None:
                 key = f"{prefix}batch_cached_input_usd_per_million_tokens"
                 same[key] = getattr(row, f"{prefix}cached_input_usd_per_million_tokens")
-    return replace(row, caching=rule, **same)
+    changes = tuple(_with_caching(one, as_of) for one in row.changes)
+    return replace(row, caching=rule, changes=changes, **same)
 
 
 def api_model(reference: str, *, as_of: date) -> ApiModel:
@@ -319,7 +353,7 @@ def api_model(reference: str, *, as_of: date) -> ApiModel:
         InputError: the name means several models, the model has been retired by `as_of`, or the package knows
             it only under a price that cannot be trusted.
     """
-    rows = newest(SNAPSHOT, all_api_models(), as_of=as_of, key=_key)
+    rows = in_force(all_api_models(), as_of=as_of)
     asked = reference.casefold()
     found = [row for row in rows if asked in (row.reference.casefold(), row.model.casefold())]
     if len(found) > 1:

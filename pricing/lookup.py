@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.util import find_spec
@@ -89,15 +90,13 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         if threshold is not None and _long_input_from(model, as_of, batch=True) == threshold:
             long_batch = _mean_prices(model, as_of, batch=True, long=True)[0]
             prices |= _named("long_batch_", long_batch, only=batched)
-    announced = _announced(model, as_of, standard)
-    if announced:
-        notes.append(announced)
     named: dict[str, Any] = {
         f"{prefix}{name}_usd_per_million_tokens": prices.get(prefix + name)
         for prefix in ("", "long_")
         for name in PRICE_NAMES
     }
     version = genai_prices.__version__
+    seen = newest_evidence(as_of)
     return ApiModel(
         provider=vendor.id,
         model=model.id,
@@ -106,10 +105,11 @@ def look_up(provider: str, name: str, *, as_of: date, ends: Mapping[tuple[str, s
         **named,
         context_window=model.context_window,
         available_until=ends.get((vendor.id, model.id)),
-        seen=newest_evidence(as_of),
+        seen=seen,
         source=f"genai-prices {version}",
         status="secondary",
         notes="; ".join(notes),
+        changes=_announced(model, as_of, standard, vendor.id, seen=seen),
     )
 
 
@@ -136,15 +136,18 @@ def _days_in_data() -> frozenset[date]:
     return frozenset(days)
 
 
-def _announced(model: ModelInfo, as_of: date, standard: Mapping[str, float]) -> str:
-    """The next change of the standard prices that the package knows of, in words; empty where there is none."""
+def _announced(
+    model: ModelInfo, as_of: date, standard: Mapping[str, float], provider: str, *, seen: date
+) -> tuple[ApiModel, ...]:
+    """The model at every later price that the package knows of, seen today."""
     listed: Any = model.prices if isinstance(model.prices, list) else ()
     starts = {getattr(entry.constraint, "start_date", None) for entry in listed}
     for day in sorted(start for start in starts if start is not None and start > as_of):
-        then = _mean_prices(model, day)[0]
-        if then != standard:
-            return f"from {day.isoformat()} {then['input']:g} USD for input and {then['output']:g} for output"
-    return ""
+        if _mean_prices(model, day)[0] != standard:
+            then = look_up(provider, model.id, as_of=day, ends={})
+            changed = (replace(then, effective_from=day, changes=()), *then.changes)
+            return tuple(replace(one, seen=seen) for one in changed)
+    return ()
 
 
 def _named(prefix: str, prices: Mapping[str, float], *, only: Iterable[str] = PRICE_NAMES) -> dict[str, float]:

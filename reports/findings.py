@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estimator.accuracy import NOTHING, accuracies
 from estimator.money.arms import METHOD_LABELS
+from estimator.money.api_arms import ANNOUNCED
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, counted, money, percent
@@ -196,6 +197,17 @@ def prices(plan: Plan) -> str:
         return f"No price of the tables entered this plan of {plan.scenario.as_of}"
     read = f"read between {days[0]} and {days[-1]}" if days[0] < days[-1] else f"read on {days[0]}"
     return f"The prices used are as of {plan.scenario.as_of}: {counted(len(days), 'price')}, {read}"
+
+
+def announced(plan: Plan) -> list[str]:
+    """Announced price changes of the API models compared, once each."""
+    found = {
+        f"{arm.label.rsplit(', ', 1)[0]}: {note}": None
+        for arm in plan.arms
+        for note in arm.notes
+        if arm.kind == "api" and note.startswith(ANNOUNCED)
+    }
+    return list(found)
 
 
 def payback(plan: Plan) -> list[str]:

@@ -255,6 +255,8 @@ def _prices(plan: Plan, screen: Screen) -> None:
     screen.line(
         f"As of {plan.scenario.as_of}; read between {days[0]} and {days[-1]}; {plan.scenario.purchase} GPU rates."
     )
+    for text in findings.announced(plan):
+        screen.item(text)
     for price in old_prices(plan.prices):
         screen.item(f"old ({price.age_days} days): {price.provider}, {price.what}, seen {price.seen}")
 

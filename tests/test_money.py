@@ -8,6 +8,7 @@ import pytest
 from estimator.algebra import Cell
 from estimator.assumptions import Assumption, shipped
 from estimator.money import costs, lines, serving_costs, tuning_costs
+from estimator.money.common_costs import TOKEN_PRICES
 from estimator.money.ownership import ArmSpec, base_lines, month_column, totals, with_series
 from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.series import requests_in_month, retrains_in_month
@@ -95,6 +96,17 @@ def test_a_few_shot_api_costs_to_the_cent_what_a_hand_computes() -> None:
     assert sum(line.total_usd for line in base_lines(spec=spec, values=values)) == pytest.approx(
         expected, abs=0.005
     )
+
+
+def test_an_announced_price_counts_from_its_day_until_a_move() -> None:
+    """Prices double in the middle of month 2; the model is left behind after month 3."""
+    values = {**shipped().setting({**FIXED, "horizon_months": 4.0, "api_migrations_per_year": 4.0}), **PRICES}
+    later = {f"change_1_{name}": 2.0 * PRICES[name] for name in TOKEN_PRICES}
+    x = with_series({**values, **later, "change_1_after_months": 1.5}, month_column(4.0))
+    lines = costs.calling_lines(x, style="zero-shot", price_changes=1)
+    plain = costs.calling_lines(x, style="zero-shot")
+    times = [np.ravel(a.unit_price_usd / b.unit_price_usd).tolist() for a, b in zip(lines, plain, strict=True)]
+    assert np.array(times) == pytest.approx(np.array([[1.0, 1.5, 2.0, 1.0]] * 4))
 
 
 def test_a_short_prompt_is_not_cached() -> None:

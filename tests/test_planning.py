@@ -358,6 +358,14 @@ def test_spot_prices_widen_the_range_of_gpu_prices_unless_it_is_set() -> None:
     assert with_spot_prices(mine) is mine
 
 
+def test_an_announced_rise_is_in_the_months_after_its_day_and_said() -> None:
+    """gemini-4-argon doubles on 2026-12-01: 22 days after the plan's day, 0.7233 of a month."""
+    arm = plan(scenario(baselines=("google/gemini-4-argon",), draws=16)).arm("api:google/gemini-4-argon:zero-shot")
+    paid = next(line for line in arm.lines if line.name == "output tokens").unit_price_usd
+    assert paid[1:4] == pytest.approx((10 * (2 - 22 / (730 / 24)), 20.0, 20.0))
+    assert any("from 2026-12-01 a million tokens of input cost $4 and of output $20" in one for one in arm.notes)
+
+
 def test_an_api_arm_takes_the_tier_of_its_length_and_the_minimum_of_its_provider() -> None:
     def priced(style: str, **settings: float) -> dict[str, float]:
         asked = scenario(assumptions=shipped().setting(settings), baselines=("openai/gpt-5.6-sol",))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -290,7 +291,7 @@ def test_the_snapshot_is_what_genai_prices_says() -> None:
         pytest.skip(f"the snapshot is not of {installed}")
     prices = [name for name in api.ApiModel.__annotations__ if name.endswith("_usd_per_million_tokens")]
     for row in rows:
-        fresh = lookup.look_up(row.provider, row.model, as_of=TODAY, ends={})
+        fresh = lookup.look_up(row.provider, row.model, as_of=row.effective_from or TODAY, ends={})
         for name in (*prices, "long_input_from_tokens", "context_window"):
             assert getattr(row, name) == getattr(fresh, name), (row.reference, name)
 
@@ -320,13 +321,33 @@ def test_a_price_by_the_hour_is_the_mean_of_the_day() -> None:
     assert "depend on the hour" in flash.notes
 
 
-def test_an_announced_price_is_in_the_notes_until_it_holds() -> None:
-    def argon(as_of: date) -> tuple[float, str]:
-        row = lookup.look_up("google", "gemini-4-argon", as_of=as_of, ends={})
-        return row.input_usd_per_million_tokens, row.notes
+def test_an_announced_price_waits_for_its_day_in_the_snapshot_as_in_the_package() -> None:
+    def looked_up(as_of: date) -> pricing.ApiModel:
+        return lookup.look_up("google", "gemini-4-argon", as_of=as_of, ends={})
 
-    assert argon(date(2026, 11, 30)) == (2.0, "from 2026-12-01 4 USD for input and 20 for output")
-    assert argon(date(2026, 12, 1)) == (4.0, "")
+    def in_snapshot(as_of: date) -> pricing.ApiModel:
+        return pricing.api_model("google/gemini-4-argon", as_of=as_of)
+
+    for argon in (looked_up, in_snapshot):
+        before, after = argon(date(2026, 11, 30)), argon(date(2026, 12, 1))
+        assert (before.input_usd_per_million_tokens, before.output_usd_per_million_tokens) == (2.0, 10.0)
+        (change,) = before.changes
+        assert (change.effective_from, change.output_usd_per_million_tokens) == (date(2026, 12, 1), 20.0)
+        assert (change.batch_input_usd_per_million_tokens, change.seen) == (2.0, before.seen)
+        assert (after.input_usd_per_million_tokens, after.changes) == (4.0, ())
+
+
+def test_an_announcement_that_a_newer_reading_does_not_repeat_is_dropped() -> None:
+    now, change = (row for row in api.all_api_models() if row.model == "gemini-4-argon")
+    later = replace(now, seen=date(2026, 11, 20))
+    (kept,) = api.in_force([now, change, later], as_of=date(2026, 12, 15))
+    assert (kept.input_usd_per_million_tokens, kept.changes) == (2.0, ())
+
+
+def test_a_price_announced_for_a_day_that_has_come_is_refused(edited: Edit) -> None:
+    line = line_of("api_models.csv", provider="google", model="gemini-4-argon")
+    with pytest.raises(InputError, match=f"row {line}, effective_from: 2026-11-04 is no later"):
+        api.read_api_models(edited("api_models.csv", line, {"effective_from": "2026-11-04"}))
 
 
 def test_an_alias_with_an_old_price_is_refused() -> None:

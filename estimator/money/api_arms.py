@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -19,6 +20,9 @@ STYLES = ("zero-shot", "few-shot", RETRIEVAL)
 SPLIT = "split"
 STYLE_LABELS = {SPLIT: "smaller calls"}
 """Words for a style where its name alone says too little."""
+
+ANNOUNCED = "announced:"
+"""Start of a note on a price change to come."""
 
 BASELINE_TIERS = ("nano", "mid", "frontier")
 
@@ -108,7 +112,16 @@ def api_arms(
             ),
         )
     return tuple(
-        _arm(model, scenario.assumptions, style=style, common_lines=common, parameters=parameters, notes=notes)
+        _arm(
+            model,
+            scenario.assumptions,
+            style=style,
+            as_of=scenario.as_of,
+            horizon_end=horizon_end,
+            common_lines=common,
+            parameters=parameters,
+            notes=notes,
+        )
         for style in styles
     )
 
@@ -118,6 +131,8 @@ def _arm(
     values: Mapping[str, float],
     *,
     style: str,
+    as_of: date,
+    horizon_end: date,
     common_lines: LinesOf,
     parameters: tuple[Assumption, ...],
     notes: tuple[str, ...],
@@ -125,16 +140,52 @@ def _arm(
     tokens = call_input_tokens(values, style=style)
     if model.long_input_from_tokens is not None and tokens > model.long_input_from_tokens:
         notes += (f"Prices of requests above {model.long_input_from_tokens:,} input tokens.",)
+    changes = [one for one in model.changes if one.effective_from is not None and one.effective_from < horizon_end]
+    notes += tuple(_announced(one, tokens) for one in changes)
+    later = tuple(
+        row
+        for place, one in enumerate(changes, 1)
+        for row in _changed_prices(one, tokens, place=place, as_of=as_of)
+    )
     return ArmSpec(
         id=f"api:{model.reference}:{style}",
         label=f"{model.reference}, {STYLE_LABELS.get(style, style)}",
         kind="api",
         style=style,
         common_lines=common_lines,
-        other_lines=partial(costs.calling_lines, style=style),
-        parameters=(*_token_prices(model, tokens), *parameters),
+        other_lines=partial(costs.calling_lines, style=style, price_changes=len(changes)),
+        parameters=(*_token_prices(model, tokens), *later, *parameters),
         notes=notes,
     )
+
+
+def _announced(change: ApiModel, input_tokens: float) -> str:
+    prices = prices_for(change, input_tokens=input_tokens)
+    return (
+        f"{ANNOUNCED} from {change.effective_from} a million tokens of input cost"
+        f" ${float(prices.input_usd_per_million_tokens):g} and of output"
+        f" ${float(prices.output_usd_per_million_tokens):g}; counted from that day on, until a move to another"
+        " model."
+    )
+
+
+def _changed_prices(change: ApiModel, input_tokens: float, *, place: int, as_of: date) -> tuple[Assumption, ...]:
+    """The prices after one announced change, and when it comes."""
+    assert change.effective_from is not None
+    day = own(
+        f"change_{place}_after_months",
+        "months until the announced prices hold",
+        (change.effective_from - as_of).days / DAYS_PER_MONTH,
+        "month",
+        status=status_of(change.status),
+        source=f"announced for {change.effective_from}: {change.source}",
+        checked=change.seen.isoformat(),
+    )
+    prices = (
+        replace(row, name=f"change_{place}_{row.name}", label=f"{row.label}, from {change.effective_from}")
+        for row in _token_prices(change, input_tokens)
+    )
+    return (day, *prices)
 
 
 def _token_prices(row: ApiModel, input_tokens: float) -> tuple[Assumption, ...]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from estimator.algebra import Value, less
+from estimator.algebra import Value, less, maximum, minimum
 from estimator.money.lines import Line, Parameters, Timing, monthly
+from estimator.money.series import api_moves_so_far
 from estimator.numbers import GB
 
 TOKENS_PER_MILLION = 1e6
+
+TOKEN_PRICES = tuple(
+    f"{kind}{name}_price" for kind in ("", "batch_") for name in ("input", "cached_input", "cache_write", "output")
+)
+"""Parameters of an API model: prices of interactive requests and of batches."""
 
 
 def paid_usd_per_gpu_hour(*, usd_per_gpu_hour: Value, listed: Value, market_ratio: Value) -> Value:
@@ -52,6 +58,30 @@ def api_request_lines(
         line("input tokens read from the prompt cache", static * hit, "cached_input_price"),
         line("output tokens", x["output_tokens"], "output_price"),
     ]
+
+
+def part_of_month_after(*, month: Value, months: Value) -> Value:
+    """Part of a month (1 is the first) that lies after so many months from the plan's day.
+
+    Takes numbers, arrays and spreadsheet cells. Source: derived.
+
+    >>> [round(part_of_month_after(month=month, months=1.25), 2) for month in (1.0, 2.0, 3.0)]
+    [0.0, 0.75, 1.0]
+    """
+    return minimum(maximum(month - months, 0), 1)
+
+
+def with_announced_prices(x: Parameters, *, changes: int) -> Parameters:
+    """The parameters with each token price of the month: after the day of an announced change, the new one.
+
+    A model moved to since is another one, whose price such a change does not touch.
+    """
+    same_model = less(api_moves_so_far(x), 1)
+    prices = {name: x[name] for name in TOKEN_PRICES}
+    for place in range(1, changes + 1):
+        after = same_model * part_of_month_after(month=x["month"], months=x[f"change_{place}_after_months"])
+        prices = {name: price + after * (x[f"change_{place}_{name}"] - price) for name, price in prices.items()}
+    return {**x, **prices}
 
 
 def watch_lines(x: Parameters, *, ops_hours: Value) -> list[Line]:

@@ -9,7 +9,13 @@ formulas are derived.
 from __future__ import annotations
 
 from estimator.algebra import Value, less
-from estimator.money.common_costs import TOKENS_PER_MILLION, api_request_lines, release_evaluation, watch_lines
+from estimator.money.common_costs import (
+    TOKENS_PER_MILLION,
+    api_request_lines,
+    release_evaluation,
+    watch_lines,
+    with_announced_prices,
+)
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.money.series import api_moves_so_far
 from estimator.money.serving_costs import SERVING_LINES, replicas, self_serving_lines
@@ -60,11 +66,14 @@ def prompting_lines(x: Parameters, *, retired: bool = False) -> list[Line]:
     ]
 
 
-def calling_lines(x: Parameters, *, style: str) -> list[Line]:
+def calling_lines(x: Parameters, *, style: str, price_changes: int = 0) -> list[Line]:
     """Calls of an API model: zero-shot, few-shot, with retrieval, or split into several smaller ones.
 
-    A split request carries its instructions in every call, and its input and output in parts.
+    A split request carries its instructions in every call, and its input and output in parts. Prices announced
+    for a later day hold from that day on.
     """
+    if price_changes:
+        x = with_announced_prices(x, changes=price_changes)
     static = x["input_tokens"] * x["static_input_fraction"]
     dynamic = x["input_tokens"] * (1 - x["static_input_fraction"])
     lines: list[Line] = []

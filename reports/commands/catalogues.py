@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from reports.style import quantity
 
 if TYPE_CHECKING:
     from estimator.assumptions import Assumption
+    from pricing import ApiModel
 
 PRICE_KINDS = ("gpu", "api", "hosted")
 TERA = 1e12
@@ -194,7 +195,8 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
         )
         meaning = "on-demand, spot: USD per GPU-hour; x: GPUs of the instance; seen: the day the price was read."
     elif kind == "api":
-        rows = pricing.api_models(as_of=as_of)
+        models = pricing.api_models(as_of=as_of)
+        rows = models if as_json else [one for model in models for one in _with_changes(model)]
         columns = (
             ("model", "left", "model"),
             ("provider", "left", "provider"),
@@ -235,6 +237,11 @@ def show_prices(text: str, *, kind: str, as_of: date, as_json: bool) -> None:
         listing=f"ftcost prices --kind {kind}",
         meaning=meaning,
     )
+
+
+def _with_changes(model: ApiModel) -> list[ApiModel]:
+    """The model, and below it the prices announced for later days, which stand in the place of its tier."""
+    return [model, *(replace(one, tier=f"from {one.effective_from}") for one in model.changes)]
 
 
 def show_assumptions(text: str, *, as_json: bool) -> None:
