@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import COUNTED_STYLES, Arm, BreakEven, Estimate, Sensitivity, Verdict
 from estimator.scenario import Scenario
 from estimator.words import count, counted, every, money, percent
@@ -111,16 +112,17 @@ def _volume(scenario: Scenario, against: BreakEven | None, tuned_wins: bool) -> 
         return [f"no volume up to {count(against.searched_per_day[1])} requests a day makes tuning pay"]
     if tuned_wins:
         lower = [volume for volume in against.crossings_per_day if volume <= requests]
-        return [f"below {count(lower[-1])} requests a day prompting is cheaper"] if lower else []
+        return [f"below {_a_day(lower[-1])} prompting is cheaper"] if lower else []
     higher = [volume for volume in against.crossings_per_day if volume > requests]
     if not higher:
         return []
     always = against.always_above_per_day
     ever = f", and always from {count(always)}" if always is not None and count(always) != count(higher[0]) else ""
-    return [
-        f"tuning pays from {count(higher[0])} requests a day{ever}: {count(higher[0] / requests)} times the"
-        " planned load"
-    ]
+    return [f"tuning pays from {_a_day(higher[0])}{ever}: {count(higher[0] / requests)} times the planned load"]
+
+
+def _a_day(requests: float) -> str:
+    return f"{count(requests)} requests a day ({count(requests * DAYS_PER_MONTH)} a month)"
 
 
 def _switches(scenario: Scenario, tuned: Arm, rival: Arm, drivers: Sequence[Sensitivity]) -> list[str]:

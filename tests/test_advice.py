@@ -14,6 +14,7 @@ from estimator.advice import ABOUT, CONDITIONS, LEAD, rules
 from estimator.assumptions import shipped
 from estimator.money.derived import with_teacher
 from estimator.result import Plan
+from estimator.words import count
 from tests.test_planning import DAY
 
 BUSY: dict[str, Any] = {"requests_per_day": 2e6, "baselines": ("mistral/mistral-medium-3-5",)}
@@ -162,7 +163,10 @@ def test_the_verdict_says_what_decides_and_what_would_flip_it(asked: dict[str, A
 def test_prompting_wins_at_low_volume_and_says_from_where_on_tuning_would() -> None:
     answer = planned(requests_per_day=100.0)
     assert answer.arm(answer.verdict.arm).kind == "api"
-    assert "tuning pays from" in answer.verdict.flips[0]
+    lowest = next(one.lowest_per_day for one in answer.break_evens if one.rival == answer.best_rival)
+    assert lowest is not None
+    daily, monthly = (count(lowest * days) for days in (1, 730 / 24))
+    assert f"tuning pays from {daily} requests a day ({monthly} a month)" in answer.verdict.flips[0]
     assert any("replicas kept for availability" in reason for reason in answer.verdict.reasons)
 
 

@@ -118,6 +118,13 @@ def test_every_name_in_a_formula_is_defined_and_holds_its_value(formulas: Any, v
         assert values[sheet][reference.replace("$", "")].value == registry[name]
 
 
+def test_break_even_stands_by_the_month_too(values: Any, plan: Plan) -> None:
+    sheet = values["Break-even"]
+    by_day, by_month = (row[column].value for column in (1, 6) for row in [sheet[6]])
+    assert by_day == pytest.approx(plan.break_evens[0].lowest_per_day)
+    assert by_month == pytest.approx(by_day * 730 / 24)
+
+
 def test_inputs_are_coloured_and_nothing_else_is(formulas: Any) -> None:
     sheet = formulas["Assumptions"]
     named = set()

@@ -12,6 +12,7 @@ from typing import Any
 
 from estimator.errors import InputError
 from estimator.money.api_arms import baselines
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.money.varied import Crossing, crossings, plan_or_none, tuned_arm
 from estimator.numbers import HOURS_PER_MONTH
 from estimator.planning import plan
@@ -148,6 +149,16 @@ def outcome(found: Curve, rival: str) -> str:
     return "; ".join(parts)
 
 
+def outcome_by_month(found: Curve, rival: str) -> str:
+    """The same with each volume by the month too, where the requests of a day are varied."""
+    text = outcome(found, rival)
+    if found.axis.name != "requests_per_day" or not found.crossings[rival]:
+        return text
+    monthly = {**found.crossings}
+    monthly[rival] = tuple(replace(one, value=one.value * DAYS_PER_MONTH) for one in found.crossings[rival])
+    return f"{text} a day ({outcome(replace(found, crossings=monthly), rival)} a month)"
+
+
 def _short(value: float) -> str:
     return quantity(float(f"{value:.3g}"))
 
@@ -165,7 +176,8 @@ def show(found: Curve, screen: Screen) -> None:
         return
     screen.heading(f"Where tuning costs less, by {found.name}")
     rows = [
-        [str(place), text, outcome(found, rival)] for place, (rival, text) in enumerate(found.rivals.items(), 1)
+        [str(place), text, outcome_by_month(found, rival)]
+        for place, (rival, text) in enumerate(found.rivals.items(), 1)
     ]
     screen.table([*numbers("#"), *words("than", "tuning costs less")], rows)
     screen.line("Quality is taken to be equal.")

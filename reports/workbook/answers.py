@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import GROUPS, Arm
 from reports import findings
 from reports.style import GROUP_COLOURS, KIND_LABELS
@@ -146,10 +147,10 @@ def write_break_even(book: Book) -> None:
     plan = book.plan
     sheet = book.sheet(
         "Break-even",
-        "Requests a day from which tuning costs less",
+        "Requests from which tuning costs less",
         "Above, in grey: found by the program. Below, in black: what the workbook finds for the values now on the"
         " sheet Assumptions.",
-        (46, 20, 20, 24, 20, 18, 44),
+        (46, 20, 20, 24, 20, 18, 18, 44),
     )
     if not plan.break_evens:
         (reason,) = findings.break_even(plan)
@@ -163,8 +164,17 @@ def write_break_even(book: Book) -> None:
         "Pasted: at each volume with the cheapest way of tuning and the replicas that it needs",
         "bold",
     )
-    heads = ("rival", "lowest", "P10", "P90", "never, share of draws", "always above", "every crossing")
-    book.heads(sheet, 4, heads, numbers=range(1, 6))
+    heads = (
+        "rival",
+        "lowest, a day",
+        "P10, a day",
+        "P90, a day",
+        "never, share of draws",
+        "always above, a day",
+        "lowest, a month",
+        "every crossing, a day",
+    )
+    book.heads(sheet, 4, heads, numbers=range(1, 7))
     row = 5
     for item in plan.break_evens:
         book.text(sheet, row, 0, plan.arm(item.rival).label)
@@ -173,7 +183,10 @@ def write_break_even(book: Book) -> None:
         book.number(sheet, row, 4, item.never_probability, "pasted_share")
         _number_or(book, sheet, row, 5, item.always_above_per_day, "nowhere")
         crossings = ", ".join(f"{value:,.0f}" for value in item.crossings_per_day) or "none"
-        book.text(sheet, row, 6, crossings, "pasted_text")
+        monthly = "never" if item.lowest_per_day is None else item.lowest_per_day * DAYS_PER_MONTH
+        cell = f"B{row + 1}"
+        book.formula(sheet, row, 6, f"=IF(ISNUMBER({cell}),{cell}*days_per_month,{cell})", monthly, "whole")
+        book.text(sheet, row, 7, crossings, "pasted_text")
         row += 1
     low, high = plan.break_evens[0].searched_per_day
     book.text(sheet, row, 0, f"Searched from {low:,.0f} to {high:,.0f} requests a day.", "note")
@@ -201,8 +214,9 @@ def write_break_even(book: Book) -> None:
         "in proportion to requests, USD",
         "live break-even, requests a day",
         "total, USD",
+        "break-even, requests a month",
     )
-    book.heads(sheet, row, live_heads, numbers=range(1, 5))
+    book.heads(sheet, row, live_heads, numbers=range(1, 6))
     shown = [tuned, *(plan.arm(item.rival) for item in plan.break_evens)]
     per_day = plan.scenario.assumptions["requests_per_day"]
     fixed_here, moving_here = _split(tuned)
@@ -224,6 +238,9 @@ def write_break_even(book: Book) -> None:
         )
         formula = f'=IF(C{place}>C${top},MAX(0,requests_per_day*(B${top}-B{place})/(C{place}-C${top})),"never")'
         book.formula(sheet, at, 3, formula, crossing, "whole")
+        monthly = crossing if isinstance(crossing, str) else crossing * DAYS_PER_MONTH
+        live = f"=IF(ISNUMBER(D{place}),D{place}*days_per_month,D{place})"
+        book.formula(sheet, at, 5, live, monthly, "whole")
 
 
 def _split(arm: Arm) -> tuple[float, float]:
