@@ -324,7 +324,7 @@ def _break_evens(
     Counted are dedicated replicas, chosen anew at each volume, with the method that costs least (which does not
     hang on the volume), and hosted services; see ``COUNTED_STYLES``.
     """
-    volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed)
+    volumes = Volumes(rows=scenario.assumptions.rows, seed=scenario.seed, draws=scenario.draws)
     counted = sorted(
         (arm for arm in owned.arms if arm.style in COUNTED_STYLES), key=lambda arm: -arm.total_usd.base
     )
@@ -341,8 +341,5 @@ def _break_evens(
     if not variants:
         return ()
     here = volumes.curve(variants)
-    return tuple(
-        volumes.break_even(tuned=here, rival=volumes.line(owned.specs[arm.id]))
-        for arm in owned.arms
-        if arm.kind == "api"
-    )
+    rivals = volumes.lines([owned.specs[arm.id] for arm in owned.arms if arm.kind == "api"])
+    return tuple(volumes.break_even(tuned=here, rival=rival) for rival in rivals)

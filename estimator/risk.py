@@ -116,8 +116,10 @@ def _from_scale(row: Assumption, value: Array) -> Array:
     return value
 
 
-def draw(rows: Iterable[Assumption], *, draws: int, seed: int) -> dict[str, Array]:
+def draw(rows: Iterable[Assumption], *, draws: int, seed: int, first: int | None = None) -> dict[str, Array]:
     """Values of every row that varies, as (1, draws) arrays; rows that do not vary stay scalars.
+
+    Of the ``first`` draws alone, where it is given: they are in no order, and so a sample of all.
 
     Each name gets its own order of the stratified scores, from the seed, the name and its leader's alone: arms
     that share a name share its luck, and adding an assumption leaves the draws of the others as they were.
@@ -127,7 +129,7 @@ def draw(rows: Iterable[Assumption], *, draws: int, seed: int) -> dict[str, Arra
         if row.shape == "fixed" or row.low == row.high:
             values[row.name] = np.float64(row.base)  # type: ignore[assignment]
         else:
-            values[row.name] = at_score(row, scores(row.name, draws=draws, seed=seed))[None, :]
+            values[row.name] = at_score(row, scores(row.name, draws=draws, seed=seed)[:first])[None, :]
     return values
 
 

@@ -13,6 +13,7 @@ from estimator.money import costs
 from estimator.money.ownership import ArmSpec, Totals, base_lines, month_column, totals, with_series
 from estimator.money.retraining import retrain_cases
 from estimator.money.sensitivity import sensitivities
+from estimator.money.serving_costs import SERVING_LINES
 from estimator.result import (
     GROUPS,
     Advice,
@@ -227,6 +228,7 @@ def ready_made(serving: ServingOption) -> ArmSpec:
         label="Open model as it is, few-shot",
         kind="ready-made",
         style="few-shot",
+        stepped_lines=SERVING_LINES["dedicated"],
         other_lines=costs.ready_made_lines,
         parameters=serving_rows(serving, stored_gb=15.2),
         serving=serving,

@@ -20,7 +20,7 @@ from estimator.scenario import workload
 from estimator.search.market import billed_gpus, market
 from estimator.search.training import search
 from pricing import api_model, newest_price_day
-from tests.test_money import FIXED, PRICES, arm, few_shot, prompting
+from tests.test_money import FIXED, PRICES, arm, few_shot, parameter, prompting
 
 DAY = date(2026, 11, 9)
 
@@ -194,17 +194,30 @@ def test_a_break_even_with_a_closed_form_is_found() -> None:
     values = shipped().setting(FIXED)
     fixed = arm(lambda x: [lines.once("data", "fixed", "once", 1.0, 3000.0 + 1400.0)], {})
     volumes = Volumes(rows=values.rows, seed=0)
-    got = volumes.break_even(tuned=volumes.curve([fixed]), rival=volumes.line(arm(few_shot, PRICES)))
+    got = volumes.break_even(tuned=volumes.curve([fixed]), rival=volumes.lines([arm(few_shot, PRICES)])[0])
     assert got.lowest_per_day == pytest.approx(3000 / (0.00424 * 2 * 730 / 24), rel=0.005)
     assert got.always_above_per_day == got.lowest_per_day
     assert got.crossings_per_day == (got.lowest_per_day,)
+
+
+def test_the_spread_of_a_break_even_is_that_of_what_decides_it() -> None:
+    """A fixed cost drawn between $3,000 (P10) and $12,000 (P90), as above: each draw crosses in proportion."""
+    values = shipped().setting({**FIXED, "traffic_growth_fraction_per_year": 0.0})
+    drawn = replace(parameter("fixed_usd", 6000.0), low=3000.0, high=12000.0, shape="lognormal")
+    once = arm(lambda x: [lines.once("data", "fixed", "once", 1.0, x["fixed_usd"] + 1400.0)], {})
+    volumes = Volumes(rows=values.rows, seed=0)
+    tuned = volumes.curve([replace(once, parameters=(drawn,))])
+    got = volumes.break_even(tuned=tuned, rival=volumes.lines([arm(few_shot, PRICES)])[0])
+    slope = 0.00424 * 2 * 730 / 24
+    for volume, usd in ((got.low_per_day, 3000), (got.median_per_day, 6000), (got.high_per_day, 12000)):
+        assert volume == pytest.approx(usd / slope, rel=0.003)
 
 
 @pytest.mark.parametrize("style", ["zero-shot", "few-shot", "retrieval", "split"])
 def test_an_api_costs_a_straight_line_in_volume(style: str) -> None:
     volumes = Volumes(rows=shipped().rows, seed=0)
     spec = arm(lambda x: prompting(x, style=style), PRICES)
-    line, curve = volumes.line(spec), volumes.curve([spec])
+    (line,), curve = volumes.lines([spec]), volumes.curve([spec])
     assert line.usd == pytest.approx(curve.usd, rel=1e-9)
     assert line.drawn_usd == pytest.approx(curve.drawn_usd, rel=1e-9)
 

@@ -6,13 +6,18 @@ $2.95 a GPU-hour; 1,500 static and 400 dynamic tokens in, 200 out; API input rea
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from estimator.assumptions import shipped
+from estimator.money import costs
 from estimator.money.breakeven import Volumes
+from estimator.money.ownership import month_column, totals, with_series
+from estimator.money.serving_costs import SERVING_LINES
 from estimator.numbers import HOURS_PER_MONTH
+from estimator.risk import draw
 from tests.test_money import arm, prompting, self_hosted
 
 SHARED = {
@@ -90,3 +95,23 @@ def test_a_break_even_of_the_worked_example_is_met(
     ).lowest_per_day
     million_a_month = None if got is None else got * HOURS_PER_MONTH / 24 / 1e6
     assert million_a_month == (expected if expected is None else pytest.approx(expected, rel=0.055))
+
+
+def test_parting_the_steps_from_the_straight_lines_changes_no_draw() -> None:
+    volumes = Volumes(rows=shipped().rows, seed=3, draws=40)
+    whole = arm(self_hosted, RENTED | SMALL)
+    parted = replace(
+        whole,
+        common_lines=costs.tuned_lines,
+        stepped_lines=SERVING_LINES["dedicated"],
+        other_lines=costs.released_lines,
+    )
+    here, there = volumes.curve([whole]), volumes.curve([parted])
+    assert here.drawn_usd.shape == (len(volumes.coarse), 40)
+    assert there.usd == pytest.approx(here.usd, rel=1e-9)
+    assert there.drawn_usd == pytest.approx(here.drawn_usd, rel=1e-9)
+    # And each is the total of the plan at that volume and draw.
+    rows = shipped().setting({"requests_per_day": float(volumes.coarse[20])}).rows
+    x = with_series(draw(rows, draws=40, seed=3), month_column(12.0))
+    own = {row.name: row.base for row in whole.parameters}
+    assert totals(spec=whole, shared=x, own=own).usd == pytest.approx(here.drawn_usd[20], rel=1e-9)

@@ -14,7 +14,7 @@ from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import ArmSpec, with_series
-from estimator.money.serving_costs import LOAD_BANDS, LOAD_LEVEL
+from estimator.money.serving_costs import LOAD_BANDS, LOAD_LEVEL, SERVING_LINES
 from estimator.numbers import GB, SECONDS_PER_HOUR, Array
 from estimator.parameters import total_parameters
 from estimator.result import ServingOption, TrainingOption
@@ -67,7 +67,8 @@ def self_hosted_arm(
         kind="self-hosted",
         style="tuned",
         common_lines=partial(costs.tuned_lines, retraining=retraining),
-        other_lines=costs.served_lines,
+        stepped_lines=SERVING_LINES["dedicated"],
+        other_lines=costs.released_lines,
         parameters=(
             *_training_parameters(training, workload),
             _moved(training, choice.option),
@@ -96,7 +97,7 @@ def served_otherwise(spec: ArmSpec, *, serving: str, load: Array | None = None) 
         id=f"{spec.id}:{serving}",
         style=f"tuned, {serving}",
         label=f"{spec.label.split(',')[0]}, {label}",
-        other_lines=partial(costs.served_lines, serving=serving),
+        stepped_lines=SERVING_LINES[serving],
         parameters=(*spec.parameters, *bands),
         notes=(note,),
     )
@@ -166,6 +167,7 @@ def ready_made_arm(*, choice: ServingChoice, architecture: Architecture) -> ArmS
         label="Open model as it is, few-shot",
         kind="ready-made",
         style="few-shot",
+        stepped_lines=SERVING_LINES["dedicated"],
         other_lines=costs.ready_made_lines,
         parameters=serving_parameters(choice, architecture),
         serving=choice.option,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from estimator.algebra import Value
 from estimator.assumptions import Assumption
-from estimator.money.ownership import ArmSpec, LinesOf, Totals, month_column, totals, with_series
+from estimator.money.ownership import ArmSpec, LinesOf, month_column, undiscounted_usd, with_series
 from estimator.numbers import Array
 from estimator.result import BreakEven
 from estimator.risk import draw, percentiles
@@ -19,7 +19,14 @@ LOWEST_PER_DAY = 1.0
 HIGHEST_PER_DAY = 1e9
 GRID_POINTS = 361
 DRAWN_GRID_POINTS = 28
-DRAWS = 48
+MOST_DRAWS = 1000
+VOLUMES_AT_ONCE = 4
+"""Volumes of the coarse grid whose months by draws fit the processor's second cache together."""
+
+NEAR_FRACTION = 0.5
+ABOUT_RATIO = 3.0
+"""Variants of an arm count over the draws where they cost up to so much more than the cheapest at the base values,
+at volumes up to so many times smaller or larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,79 +43,143 @@ class Curve:
     drawn_usd: Array
 
 
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """What several arms are worked out with on one grid: base values, or draws along the third axis.
+
+    Attributes:
+        at_ends: registry and series at the lowest and the highest volume.
+        parts: some volumes of the grid each, with registry and series at them.
+        draws: how many, 1 for the base values.
+    """
+
+    at_ends: Mapping[str, Value]
+    parts: tuple[tuple[Array, Mapping[str, Value]], ...]
+    draws: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Cost of one arm on some points: straight lines at both ends, the others where it is asked for."""
+
+    own: Mapping[str, Value]
+    ends_usd: Array
+    stepped: LinesOf | None
+
+    def at(self, volumes: Array, shared: Mapping[str, Value]) -> Array:
+        """(volumes, draws); a draw alone where nothing varies."""
+        share = (volumes - LOWEST_PER_DAY) / (HIGHEST_PER_DAY - LOWEST_PER_DAY)
+        usd = self.ends_usd[0] + share[:, None] * (self.ends_usd[1] - self.ends_usd[0])
+        if self.stepped is None:
+            return np.asarray(usd)
+        x = {**shared, **self.own}
+        stepped = np.asarray(undiscounted_usd(self.stepped(x), x))
+        return np.asarray(usd + (stepped[0] if stepped.ndim else stepped))
+
+
 class Volumes:
     """Costs against volume for several arms of one plan, on grids and draws that they share.
 
+    The draws are the first of those of the totals. Arrays have three axes, month by volume by draw, so that what
+    does not hang on the volume is worked out once for all volumes.
+
     Args:
         rows: the shared registry.
-        seed: of the draws.
+        seed, draws: of the totals.
     """
 
-    def __init__(self, *, rows: tuple[Assumption, ...], seed: int) -> None:
-        self.seed = seed
+    def __init__(self, *, rows: tuple[Assumption, ...], seed: int, draws: int = MOST_DRAWS) -> None:
         self.grid = np.geomspace(LOWEST_PER_DAY, HIGHEST_PER_DAY, GRID_POINTS)
         self.coarse = np.geomspace(LOWEST_PER_DAY, HIGHEST_PER_DAY, DRAWN_GRID_POINTS)
-        self._rows = rows
-        self._on_grid = self._shared(self.grid, self.coarse)
+        self.seed, self.draws = seed, draws
+        base = {row.name: row.base for row in rows}
+        month = month_column(base["horizon_months"])[:, :, None]
+        split = np.array_split(self.coarse, DRAWN_GRID_POINTS // VOLUMES_AT_ONCE)
+        self.base = self._points(base, month, [self.grid], 1)
+        self.drawn = self._points(self._draw(rows), month, split, min(MOST_DRAWS, draws))
+
+    @staticmethod
+    def _points(values: Mapping[str, Value], month: Array, parts: Sequence[Array], draws: int) -> Points:
+        def at(volumes: Array) -> dict[str, Value]:
+            return with_series({**values, "requests_per_day": volumes[None, :, None]}, month)
+
         ends = np.array([LOWEST_PER_DAY, HIGHEST_PER_DAY])
-        self._at_ends = self._shared(ends, ends)
+        return Points(at_ends=at(ends), parts=tuple((part, at(part)) for part in parts), draws=draws)
 
-    def _shared(self, volumes: Array, drawn_volumes: Array) -> dict[str, Value]:
-        """Registry and series with one column per volume at the base, then one per (drawn volume, draw)."""
-        base = {row.name: row.base for row in self._rows}
-        drawn = draw(self._rows, draws=DRAWS, seed=self.seed)
-        columns: dict[str, Value] = {
-            name: _columns(base[name], value, len(volumes), len(drawn_volumes)) for name, value in drawn.items()
-        }
-        columns["requests_per_day"] = np.concatenate([volumes, np.repeat(drawn_volumes, DRAWS)])[None, :]
-        return with_series(columns, month_column(base["horizon_months"]))
+    def _draw(self, rows: Sequence[Assumption]) -> dict[str, Value]:
+        found = draw(rows, draws=self.draws, seed=self.seed, first=min(MOST_DRAWS, self.draws))
+        return {name: value[:, None, :] if np.ndim(value) else value for name, value in found.items()}
 
-    def _usd(
-        self,
-        spec: ArmSpec,
-        shared: Mapping[str, Value],
-        points: int,
-        drawn_points: int,
-        known: dict[LinesOf, Totals] | None = None,
-    ) -> tuple[Array, Array]:
-        """Cost at each volume at the base values, and by (drawn volume, draw); ``known`` as in ``totals``."""
-        drawn = draw(spec.parameters, draws=DRAWS, seed=self.seed)
-        own = {row.name: _columns(row.base, drawn[row.name], points, drawn_points) for row in spec.parameters}
-        cost = totals(spec=spec, shared=shared, own=own, known=known)
-        usd = np.broadcast_to(cost.usd, (points + drawn_points * DRAWS,))
-        return usd[:points], usd[points:].reshape(drawn_points, DRAWS)
+    def _cost(self, spec: ArmSpec, points: Points, known: dict[LinesOf, Array], *, straight: bool) -> Cost:
+        """One arm's cost on some points; ``known`` are the ends of lines that arms have in common."""
+        own: Mapping[str, Value] = {row.name: row.base for row in spec.parameters}
+        if points is self.drawn:
+            own = self._draw(spec.parameters)
+        x = {**points.at_ends, **own}
+
+        def ends(lines: LinesOf) -> Array:
+            found: Array = np.broadcast_to(undiscounted_usd(lines(x), x), (1, 2, points.draws))[0]
+            return found
+
+        usd = np.zeros((2, points.draws))
+        if spec.common_lines:
+            if spec.common_lines not in known:
+                known[spec.common_lines] = ends(spec.common_lines)
+            usd = usd + known[spec.common_lines]
+        stepped = spec.stepped_lines
+        if straight or stepped:
+            usd = usd + ends(spec.other_lines)
+        else:
+            stepped = spec.other_lines
+        return Cost(own=own, ends_usd=usd, stepped=stepped)
+
+    def _everywhere(self, cost: Cost, points: Points) -> Array:
+        shape = points.draws
+        return np.concatenate([np.broadcast_to(cost.at(*part), (len(part[0]), shape)) for part in points.parts])
 
     def curve(self, specs: Sequence[ArmSpec]) -> Curve:
         """Cost on both grids; of several variants of an arm, the cheapest at each volume.
 
-        An arm that serves itself has variants, because the best card and degree change with the load.
+        An arm that serves itself has variants, because the best card and degree change with the load. Over the
+        draws those count that come near the cheapest at the base values of about the same volume.
         """
-        known: dict[LinesOf, Totals] = {}
-        costs = [self._usd(spec, self._on_grid, GRID_POINTS, DRAWN_GRID_POINTS, known) for spec in specs]
-        return Curve(
-            spec=specs[0],
-            usd=np.min([usd for usd, _ in costs], axis=0),
-            drawn_usd=np.min([drawn for _, drawn in costs], axis=0),
+        known: dict[LinesOf, Array] = {}
+        usd = np.array(
+            [
+                self._everywhere(self._cost(spec, self.base, known, straight=False), self.base)[:, 0]
+                for spec in specs
+            ]
         )
+        near = usd <= (1 + NEAR_FRACTION) * usd.min(axis=0)
+        known = {}
+        costs = [self._cost(spec, self.drawn, known, straight=False) for spec in specs]
+        drawn = []
+        for part, shared in self.drawn.parts:
+            about = (self.grid >= part[0] / ABOUT_RATIO) & (self.grid <= part[-1] * ABOUT_RATIO)
+            worth = [cost for cost, ever in zip(costs, near[:, about].any(axis=1), strict=True) if ever]
+            shape = len(part), self.drawn.draws
+            drawn.append(np.min([np.broadcast_to(cost.at(part, shared), shape) for cost in worth], axis=0))
+        return Curve(spec=specs[0], usd=usd.min(axis=0), drawn_usd=np.concatenate(drawn))
 
-    def line(self, spec: ArmSpec) -> Curve:
-        """Cost of an arm that is a straight line in volume, as prompting an API is: from its two ends."""
-        usd, drawn = self._usd(spec, self._at_ends, 2, 2)
-        share, drawn_share = (
-            (volumes - LOWEST_PER_DAY) / (HIGHEST_PER_DAY - LOWEST_PER_DAY) for volumes in (self.grid, self.coarse)
-        )
-        return Curve(
-            spec=spec,
-            usd=usd[0] + share * (usd[1] - usd[0]),
-            drawn_usd=drawn[0] + drawn_share[:, None] * (drawn[1] - drawn[0]),
-        )
+    def lines(self, specs: Sequence[ArmSpec]) -> list[Curve]:
+        """Costs of arms that are straight lines in volume, as prompting an API is: from their two ends."""
+        on_base: dict[LinesOf, Array] = {}
+        on_draws: dict[LinesOf, Array] = {}
+        return [
+            Curve(
+                spec=spec,
+                usd=self._cost(spec, self.base, on_base, straight=True).at(self.grid, {})[:, 0],
+                drawn_usd=self._cost(spec, self.drawn, on_draws, straight=True).at(self.coarse, {}),
+            )
+            for spec in specs
+        ]
 
     def break_even(self, *, tuned: Curve, rival: Curve) -> BreakEven:
         """Crossings of two arms between 1 and 10^9 requests a day.
 
         Crossings between neighbouring points of the grid (6 % apart) are found at the base values, and placed
-        by interpolation on the logarithm of volume; two crossings between the same neighbours cancel and are
-        missed. The draws use the coarse grid in the same way.
+        by a straight line between them, which is exact where no replica is added; two crossings between the same
+        neighbours cancel and are missed. The draws use the coarse grid in the same way.
         """
         saving = rival.usd - tuned.usd
         changes = np.flatnonzero(np.sign(saving[:-1]) != np.sign(saving[1:]))
@@ -138,20 +209,11 @@ class Volumes:
         before = np.maximum(first - 1, 0)
         lower, upper = saving[before, columns], saving[first, columns]
         share = np.where(first > 0, -lower / np.where(first > 0, upper - lower, 1.0), 0.0)
-        logs = np.log(self.coarse)
-        crossing = np.exp(logs[before] + share * (logs[first] - logs[before]))
+        crossing = self.coarse[before] + share * (self.coarse[first] - self.coarse[before])
         return np.where(wins.any(axis=0), crossing, np.inf)
-
-
-def _columns(base: float, drawn: Value, points: int, drawn_points: int) -> Value:
-    """One column per volume at the base, then one per (drawn volume, draw); a scalar stays one."""
-    if np.ndim(drawn) == 0:
-        return drawn
-    return np.concatenate([np.full((1, points), base), np.tile(drawn, (1, drawn_points))], axis=1)
 
 
 def _between(volumes: Array, saving: Array, index: NDArray[np.int64]) -> Array:
     """Where the saving passes zero between each indexed point and the next."""
     share = -saving[index] / (saving[index + 1] - saving[index])
-    logs = np.log(volumes)
-    return np.asarray(np.exp(logs[index] + share * (logs[index + 1] - logs[index])))
+    return np.asarray(volumes[index] + share * (volumes[index + 1] - volumes[index]))

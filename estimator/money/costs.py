@@ -18,7 +18,7 @@ from estimator.money.common_costs import (
 )
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.money.series import api_moves_so_far
-from estimator.money.serving_costs import SERVING_LINES, replicas, self_serving_lines
+from estimator.money.serving_costs import SERVING_LINES, replicas
 from estimator.money.tuning_costs import (
     data_lines,
     hosted_training_lines,
@@ -129,21 +129,24 @@ def tuned_lines(x: Parameters, *, retraining: Retraining = "scratch") -> list[Li
     ]
 
 
-def served_lines(x: Parameters, *, serving: str = "dedicated") -> list[Line]:
-    """Serving what was tuned on rented GPUs."""
+def released_lines(x: Parameters) -> list[Line]:
+    """What serving oneself costs beside the replicas: weights that move, and watching."""
     return [
         *released_weights_lines(x),
-        *SERVING_LINES[serving](x),
         *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),
     ]
 
 
+def served_lines(x: Parameters, *, serving: str = "dedicated") -> list[Line]:
+    """Serving what was tuned on rented GPUs."""
+    return [*SERVING_LINES[serving](x), *released_lines(x)]
+
+
 def ready_made_lines(x: Parameters) -> list[Line]:
-    """Serving the open model as it is, with a few-shot prompt: no rows, no training."""
+    """Readying the open model as it is, with a few-shot prompt, and watching it: no rows, no training."""
     return [
         once("people", "prompt work", "hour", x["prompt_engineering_hours"], x["engineer_usd_per_hour"]),
         release_evaluation(x, timing="once", group="evaluation"),
-        *self_serving_lines(x),
         *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),
     ]
 
@@ -163,11 +166,15 @@ def hosted_lines(x: Parameters, *, retraining: Retraining = "scratch") -> list[L
     ]
 
 
-def dedicated_lines(x: Parameters, *, retraining: Retraining = "scratch") -> list[Line]:
-    """Hosted tuning, and serving on the service's dedicated endpoints, billed per GPU-hour while they are up."""
+def endpoint_lines(x: Parameters) -> list[Line]:
+    """Dedicated endpoints of a service, billed per GPU-hour while they are up."""
     hours = replicas(x) * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
+    return [monthly("serving", "GPU-hours of endpoints", "GPU-hour", hours, x["hosting_usd_per_hour"])]
+
+
+def dedicated_lines(x: Parameters, *, retraining: Retraining = "scratch") -> list[Line]:
+    """Hosted tuning, and what is served beside the endpoints."""
     return [
         *hosted_training_lines(x, retraining=retraining),
-        monthly("serving", "GPU-hours of endpoints", "GPU-hour", hours, x["hosting_usd_per_hour"]),
         *watch_lines(x, ops_hours=x["api_ops_hours_per_month"]),
     ]

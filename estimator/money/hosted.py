@@ -59,15 +59,15 @@ def hosted_arms(
 
 
 def _arm(row: HostedOffer, parameters: tuple[Assumption, ...], retraining: Retraining) -> ArmSpec:
+    per_token = row.serving == "per-token"
     what = row.model.replace(" (", ", ").removesuffix(")") if row.closed else row.method
     return ArmSpec(
         id=f"hosted:{row.provider}:{row.model}:{row.method}",
         label=f"{row.provider_label} hosted, {what}",
         kind="hosted",
         style="closed model" if row.closed else "tuned",
-        other_lines=partial(
-            costs.hosted_lines if row.serving == "per-token" else costs.dedicated_lines, retraining=retraining
-        ),
+        stepped_lines=None if per_token else costs.endpoint_lines,
+        other_lines=partial(costs.hosted_lines if per_token else costs.dedicated_lines, retraining=retraining),
         parameters=parameters,
         notes=tuple(note for note in (row.billing_rule, row.notes) if note),
     )

@@ -26,6 +26,8 @@ class ArmSpec:
         common_lines: writes the lines that several arms have in common (tuning however it is served, prompting in
             any style): they hang on no parameter in which these arms differ, and are summed once. None for an
             arm without.
+        stepped_lines: writes the lines that move in steps with the volume (whole replicas); where there are any,
+            every other line is a straight line in the volume. None for an arm whose lines are not parted so.
         other_lines: writes every other line.
         parameters: the arm's own parameters (prices, speeds), beside the shared registry.
     """
@@ -40,10 +42,15 @@ class ArmSpec:
     serving: ServingOption | None = None
     notes: tuple[str, ...] = ()
     common_lines: LinesOf | None = None
+    stepped_lines: LinesOf | None = None
 
     def lines(self, x: Parameters) -> list[Line]:
         """The arm's cost lines."""
-        return [*(self.common_lines(x) if self.common_lines else ()), *self.other_lines(x)]
+        return [*(self.common_lines(x) if self.common_lines else ()), *self.uncommon_lines(x)]
+
+    def uncommon_lines(self, x: Parameters) -> list[Line]:
+        """The lines that are the arm's own."""
+        return [*(self.stepped_lines(x) if self.stepped_lines else ()), *self.other_lines(x)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +93,7 @@ def totals(
         known: common lines that another arm has worked out from the same values; those of this one are added.
     """
     x = {**shared, **own}
-    found = _sums(spec.other_lines(x), shared)
+    found = _sums(spec.uncommon_lines(x), shared)
     if spec.common_lines:
         known = {} if known is None else known
         if spec.common_lines not in known:
@@ -95,6 +102,22 @@ def totals(
         found = Totals(usd=found.usd + common.usd, npv_usd=found.npv_usd + common.npv_usd)
     factor = 1 + x["contingency_fraction"]
     return Totals(usd=np.ravel(factor * found.usd), npv_usd=np.ravel(factor * found.npv_usd))
+
+
+def undiscounted_usd(lines: list[Line], shared: Mapping[str, Value]) -> Array:
+    """Cost of some lines over the horizon, contingency included; axes after that of the months stay apart."""
+    schedule: Array = shared["retrains_in_month"]
+    months = np.shape(shared["month"])[0]
+    usd: Value = 0.0
+    for line in lines:
+        amount = line.quantity * line.unit_price_usd
+        varies = np.ndim(amount) >= 2 and np.shape(amount)[0] > 1
+        if line.timing == "monthly":
+            amount = _sum(amount) if varies else amount * months
+        elif line.timing == "retrain":
+            amount = _sum(amount * schedule) if varies else amount * _sum(schedule)
+        usd = usd + amount
+    return np.asarray(usd * (1 + shared["contingency_fraction"]))
 
 
 def _sums(lines: list[Line], shared: Mapping[str, Value]) -> Totals:
@@ -108,7 +131,7 @@ def _sums(lines: list[Line], shared: Mapping[str, Value]) -> Totals:
         amount = line.quantity * line.unit_price_usd
         if line.timing == "once":
             at_start = at_start + amount
-        elif np.ndim(amount) == 2 and np.shape(amount)[0] > 1:
+        elif np.ndim(amount) >= 2 and np.shape(amount)[0] > 1:
             by_month = by_month + (amount if line.timing == "monthly" else amount * schedule)
         elif line.timing == "monthly":
             per_month = per_month + amount
