@@ -33,6 +33,7 @@ from estimator.money.breakeven import Volumes
 from estimator.money.comparison import Comparison, cheapest_of, compared, payback_month, retrain_usd
 from estimator.money.derived import following_facts, with_spot_prices
 from estimator.money.hosted import hosted_arms
+from estimator.money.load_curve import autoscaled, following_hours, load_bands
 from estimator.money.ownership import ArmSpec
 from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.sensitivity import sensitivities
@@ -45,7 +46,6 @@ from estimator.search.engine_cards import serving_market
 from estimator.search.market import OWN, Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.search.training import SearchResult, search
-from estimator.serving import hourly_load
 from estimator.verdict import verdict
 from estimator.version import VERSION
 
@@ -56,6 +56,10 @@ TUNING_KINDS = ("self-hosted", "hosted")
 LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 """Loads at which the cheapest replica type is looked up for the break-even."""
 
+AUTOSCALING = (
+    "autoscaling of dedicated replicas by the hour, as long as the hours of the load are not known (--traffic;"
+    " `ftcost serve-plan` shows it for a day-night curve)"
+)
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
     "taxes and support contracts; discounts, unless given (--gpu-price, --set api_price_ratio)",
@@ -63,7 +67,7 @@ NOT_INCLUDED = (
     " lost between retrains is shown, and not in the totals",
     "legal review, licences of data and tools, security audits",
     "network traffic other than trained weights moved to where they serve",
-    "autoscaling of dedicated replicas by the hour (`ftcost serve-plan` shows it)",
+    AUTOSCALING,
     "retries of self-hosted requests (the load ceiling leaves room for them)",
     "vision and audio inputs",
 )
@@ -163,7 +167,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         ),
         prices=prices_used(scenario, owned.arms, found.options),
         defaults_used=defaults_used(scenario),
-        not_included=NOT_INCLUDED,
+        not_included=tuple(text for text in NOT_INCLUDED if not (text == AUTOSCALING and scenario.hourly_load)),
         next_commands=next_commands(scenario, tuned),
         search_candidates=found.candidates,
     )
@@ -252,7 +256,7 @@ def _specs(
             for option in found.options
             if "cheapest" in option.roles
         ]
-        specs += tuned
+        specs += [_dedicated(spec, scenario, tuned_choices, model) for spec in tuned]
         adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
         if adapted:
             specs.append(served_otherwise(adapted, serving="shared"))
@@ -260,9 +264,7 @@ def _specs(
             serverless = served_otherwise(
                 adapted or tuned[0],
                 serving="scale-to-zero",
-                load=hourly_load(
-                    measured=scenario.hourly_load, peak_to_mean=scenario.assumptions["peak_to_mean_ratio"]
-                ),
+                bands=load_bands(scenario),
             )
             specs.append(
                 on_cheapest(
@@ -282,6 +284,7 @@ def _specs(
         ruled_out.append(RuledOut(what="prompting without retrieval", reason=reason))
     if ready_choice:
         as_it_is = ready_made_arm(choice=ready_choice, architecture=model.architecture)
+        as_it_is = _dedicated(as_it_is, scenario, [ready_choice], model)
         specs.append(as_it_is if known else with_retrieval(as_it_is))
     if scenario.no_api:
         reason = "--no-api: nothing may leave for a vendor's model or service"
@@ -316,6 +319,19 @@ def _specs(
     return specs, ruled_out
 
 
+def _dedicated(
+    spec: ArmSpec, scenario: Scenario, choices: Sequence[ServingChoice], model: ResolvedModel
+) -> ArmSpec:
+    """The arm as a team would run it: with an autoscaler where the hours of the load are known and it saves."""
+    if not scenario.hourly_load:
+        return spec
+    values = scenario.assumptions
+    followed = on_cheapest(
+        autoscaled(spec, scenario=scenario), choices=choices, architecture=model.architecture, values=values
+    )
+    return following_hours(spec, followed, values=values)
+
+
 def _break_evens(
     scenario: Scenario, owned: Comparison, replica_types: ReplicaTypes, model: ResolvedModel
 ) -> tuple[BreakEven, ...]:
@@ -337,9 +353,11 @@ def _break_evens(
         for choice in choices
         if set(serving_parameters(choice, model.architecture)) - set(spec.parameters)
     ]
-    variants = [*by_style.values(), *hosted, *replaced]
+    here = [*by_style.values(), *replaced]
+    followed = [autoscaled(spec, scenario=scenario) for spec in here] if scenario.hourly_load else []
+    variants = [*here, *hosted, *followed]
     if not variants:
         return ()
-    here = volumes.curve(variants)
+    tuned = volumes.curve(variants)
     rivals = volumes.lines([owned.specs[arm.id] for arm in owned.arms if arm.kind == "api"])
-    return tuple(volumes.break_even(tuned=here, rival=rival) for rival in rivals)
+    return tuple(volumes.break_even(tuned=tuned, rival=rival) for rival in rivals)

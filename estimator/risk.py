@@ -61,8 +61,15 @@ def permutation(*, draws: int, key: int) -> NDArray[np.int64]:
     return np.argsort((z >> np.uint64(48)).astype(np.uint16), kind="stable")
 
 
-SAME_SCORES = {"serving_usd_per_gpu_hour": "train_usd_per_gpu_hour"}
-"""Names drawn with the scores of another: both are the user's quotes."""
+SAME_SCORES = {
+    "serving_usd_per_gpu_hour": ("train_usd_per_gpu_hour", 1.0),
+    "load_level_1": ("peak_to_mean_ratio", 1.0),
+    "load_level_2": ("peak_to_mean_ratio", -1.0),
+    "load_level_3": ("peak_to_mean_ratio", -1.0),
+    "load_level_4": ("peak_to_mean_ratio", -1.0),
+}
+"""Names drawn with the scores of another, or against them: both prices are the user's quotes; the higher a day's
+peak, the more load in its busiest hours and the less in all others."""
 
 
 @lru_cache(maxsize=512)
@@ -73,7 +80,9 @@ def scores(name: str, *, draws: int, seed: int) -> Array:
     rank correlation r of their pair (Iman and Conover 1982; a Gaussian copula). The array is shared: not to be
     written to.
     """
-    name = SAME_SCORES.get(name, name)
+    if name in SAME_SCORES:
+        same, sign = SAME_SCORES[name]
+        return sign * scores(same, draws=draws, seed=seed)
     own = normal_scores(draws)[permutation(draws=draws, key=zlib.crc32(name.encode()) << 32 | seed)]
     pair = correlations().get(name)
     if pair is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from estimator.accuracy import NOTHING, accuracies
 from estimator.money.arms import METHOD_LABELS
 from estimator.money.api_arms import ANNOUNCED
+from estimator.money.load_curve import AUTOSCALED
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, counted, money, percent
@@ -208,6 +209,12 @@ def announced(plan: Plan) -> list[str]:
         if arm.kind == "api" and note.startswith(ANNOUNCED)
     }
     return list(found)
+
+
+def autoscaling(plan: Plan) -> list[str]:
+    """How the replicas of the best tuned way follow the load, where they do."""
+    notes = plan.arm(plan.best_tuned).notes if plan.best_tuned else ()
+    return [note for note in notes if note.startswith(AUTOSCALED)]
 
 
 def payback(plan: Plan) -> list[str]:

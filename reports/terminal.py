@@ -128,6 +128,8 @@ def _serving(plan: Plan, screen: Screen) -> None:
         ],
     )
     screen.line("P95 first: to the first token in the busiest hour, waiting included; per token: in that hour.")
+    for text in findings.autoscaling(plan):
+        screen.line(text)
 
 
 def hardware(option: TrainingOption) -> str:

@@ -14,8 +14,8 @@ from estimator.assumptions import Assumption, Status
 from estimator.money import costs
 from estimator.money.lines import Line, Parameters
 from estimator.money.ownership import ArmSpec, with_series
-from estimator.money.serving_costs import LOAD_BANDS, LOAD_LEVEL, SERVING_LINES
-from estimator.numbers import GB, SECONDS_PER_HOUR, Array
+from estimator.money.serving_costs import SERVING_LINES
+from estimator.numbers import GB, SECONDS_PER_HOUR
 from estimator.parameters import total_parameters
 from estimator.result import ServingOption, TrainingOption
 from estimator.risk import model_error
@@ -81,17 +81,16 @@ def self_hosted_arm(
     )
 
 
-def served_otherwise(spec: ArmSpec, *, serving: str, load: Array | None = None) -> ArmSpec:
+def served_otherwise(spec: ArmSpec, *, serving: str, bands: tuple[Assumption, ...] = ()) -> ArmSpec:
     """The same tuned model on shared replicas, or on serverless GPUs that scale to zero.
 
     Args:
-        load: of each hour over the mean, for the serverless ones.
+        bands: load by band of the day, for the serverless ones.
     """
     label, note = {
         "shared": ("shared replicas", "The adapter stays unmerged; other tasks pay the rest of the replicas."),
         "scale-to-zero": ("serverless", "No replica is kept for availability; who finds none up waits for one."),
     }[serving]
-    bands = () if load is None else _load_bands(load, spec.parameters[0].checked)
     return replace(
         spec,
         id=f"{spec.id}:{serving}",
@@ -100,23 +99,6 @@ def served_otherwise(spec: ArmSpec, *, serving: str, load: Array | None = None) 
         stepped_lines=SERVING_LINES[serving],
         parameters=(*spec.parameters, *bands),
         notes=(note,),
-    )
-
-
-def _load_bands(load: Array, checked: str) -> tuple[Assumption, ...]:
-    """Mean load over the whole mean in equal bands of the time, busiest hours first."""
-    bands = np.split(np.repeat(np.sort(load)[::-1], LOAD_BANDS), LOAD_BANDS)
-    source = "the hours of the day or of the table of requests, busiest first"
-
-    def row(name: str, label: str, base: float, unit: str) -> Assumption:
-        return own(name, label, base, unit, status="computed", source=source, checked=checked)
-
-    return (
-        row("load_bands", "bands of the time by load", LOAD_BANDS, "band"),
-        *(
-            row(f"{LOAD_LEVEL}{band}", f"load over the mean in band {band}", float(hours.mean()), "ratio")
-            for band, hours in enumerate(bands, 1)
-        ),
     )
 
 

@@ -13,11 +13,16 @@ LOAD_LEVEL = "load_level_"
 """Parameters of a serverless arm: load over the mean in each band of the time, the busiest first."""
 
 
-def replicas(x: Parameters) -> Value:
-    """Whole replicas for the peak hour of the month, see ``peak_replicas``."""
+HOUR_BANDS = 12
+HOUR_LEVEL = "hour_level_"
+"""Parameters of an autoscaled arm: load over the mean in each twelfth of the hours, the busiest first."""
+
+
+def replicas(x: Parameters, *, load: Value | None = None) -> Value:
+    """Whole replicas for a load over the mean, that of the peak hour if none is given, see ``peak_replicas``."""
     return peak_replicas(
         requests_per_s=mean_requests_per_s(requests_per_month=x["requests_in_month"]),
-        peak_to_mean=x["peak_to_mean_ratio"],
+        peak_to_mean=x["peak_to_mean_ratio"] if load is None else load,
         requests_per_s_per_replica=x["requests_per_s_per_replica"] * x["serving_speed_ratio"],
         slo_fraction=x["slo_throughput_fraction"],
         max_load_fraction=x["max_load_fraction"],
@@ -46,6 +51,33 @@ def self_serving_lines(x: Parameters) -> list[Line]:
     hours = cards(x, count=replicas(x)) * HOURS_PER_MONTH
     return [
         monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
+        *stored_versions_lines(x),
+    ]
+
+
+def autoscaled_lines(x: Parameters) -> list[Line]:
+    """Cards of the replicas that each hour needs, as an autoscaler holds them, with their starts.
+
+    The replicas of all bands of the hours are summed, never the mean load divided. A start is paid for until it
+    serves; replicas start as the load rises from hour to hour.
+    """
+    held: Value = 0.0
+    per_instance, per_replica = x["serving_gpus_per_instance"], x["serving_gpus_per_replica"]
+    for band in range(1, HOUR_BANDS + 1):
+        count = replicas(x, load=x[f"{HOUR_LEVEL}{band}"])
+        held = held + ceil(count * per_replica / per_instance)
+    usable = (
+        x["requests_per_s_per_replica"]
+        * x["serving_speed_ratio"]
+        * x["slo_throughput_fraction"]
+        * x["max_load_fraction"]
+    )
+    mean = mean_requests_per_s(requests_per_month=x["requests_in_month"])
+    started = x["load_rise_per_hour"] * mean / usable * x["serving_start_up_hours"]
+    hours = held / x["hour_bands"] * per_instance + (x["staging_replicas"] + started) * per_replica
+    price = serving_gpu_price(x) * x["cloud_overhead_ratio"]
+    return [
+        monthly("serving", "GPU-hours of replicas", "GPU-hour", hours * HOURS_PER_MONTH, price),
         *stored_versions_lines(x),
     ]
 
