@@ -13,6 +13,7 @@ Number: TypeAlias = float | Array
 GIB = float(2**30)
 GB = 1e9
 SECONDS_PER_HOUR = 3600.0
+WATT_PER_KW = 1000.0
 HOURS_PER_MONTH = 730.0
 
 GLIBC_BLOCK_BYTES = 24 * 2**20

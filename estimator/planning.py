@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from estimator.advice import Facts, advice
 from estimator.errors import NothingFitsError
@@ -34,13 +35,15 @@ from estimator.money.comparison import Comparison, cheapest_of, compared, paybac
 from estimator.money.derived import following_facts, with_spot_prices
 from estimator.money.hosted import hosted_arms
 from estimator.money.load_curve import autoscaled, following_hours, load_bands
+from estimator.money.owned import on_owned, with_own_hardware
 from estimator.money.ownership import ArmSpec
 from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.sensitivity import sensitivities
 from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from estimator.numbers import HOURS_PER_MONTH
+from estimator.on_prem import Bought, bought, of_method, on_bought
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
-from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity
+from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity, TrainingOption
 from estimator.scenario import Scenario, Workload, workload
 from estimator.search.engine_cards import serving_market
 from estimator.search.market import OWN, Market, market
@@ -59,6 +62,11 @@ LOADS_PER_DAY = tuple(10.0**exponent for exponent in range(3, 10))
 AUTOSCALING = (
     "autoscaling of dedicated replicas by the hour, as long as the hours of the load are not known (--traffic;"
     " `ftcost serve-plan` shows it for a day-night curve)"
+)
+OWNED = (
+    "what bought hardware costs before the first month and after the horizon: its price is charged by the month"
+    " over its life, and paid at once",
+    "rooms, delivery and staff of one's own hardware beyond rack prices, repairs, and operations and on-call",
 )
 NOT_INCLUDED = (
     "waiting for GPUs (queues, quota, sold-out regions)",
@@ -84,6 +92,9 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         InputError: a name or number that cannot be used.
         NothingFitsError: no method fits any card that the scenario leaves.
     """
+    owns = scenario.providers == (OWN,)
+    if owns:
+        scenario = replace(scenario, assumptions=with_own_hardware(scenario.assumptions))
     if scenario.purchase == "spot":
         scenario = replace(scenario, assumptions=with_spot_prices(scenario.assumptions))
     model = resolve_model(scenario.model)
@@ -97,7 +108,17 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     check_positions(scenario, model)
     replica_types, ready_choice = _serving(scenario, model, sellers)
     tuned_choices = replica_types.by_gpu(requests_per_day=scenario.assumptions["requests_per_day"])
-    specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choice)
+    cards: tuple[Bought, ...] = ()
+    if owns:
+        cards = bought(
+            scenario=scenario,
+            architecture=model.architecture,
+            workload=work,
+            choices=tuned_choices,
+            arm_on=partial(_owned_arm, scenario=scenario, model=model, work=work),
+        )
+        found = on_bought(found, cards)
+    specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choice, cards)
     if not specs:
         raise NothingFitsError(
             "nothing fits: " + "; ".join(f"{row.what}: {row.reason}" for row in ruled_out) + "."
@@ -109,7 +130,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
     winner = cheapest_of(owned.arms)
     tuned = winner if winner and winner.kind in TUNING_KINDS else None
     tuned = tuned or cheapest_of([arm for arm in owned.arms if arm.style in COUNTED_STYLES])
-    crossings = _break_evens(scenario, owned, replica_types, model)
+    crossings = _break_evens(scenario, owned, replica_types, model, work, cards)
     drivers: tuple[Sensitivity, ...] = ()
     if tuned and rival:
         drivers = sensitivities(
@@ -167,10 +188,15 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
         ),
         prices=prices_used(scenario, owned.arms, found.options),
         defaults_used=defaults_used(scenario),
-        not_included=tuple(text for text in NOT_INCLUDED if not (text == AUTOSCALING and scenario.hourly_load)),
+        not_included=_not_included(scenario, owns=owns),
         next_commands=next_commands(scenario, tuned),
         search_candidates=found.candidates,
     )
+
+
+def _not_included(scenario: Scenario, *, owns: bool) -> tuple[str, ...]:
+    known = owns or bool(scenario.hourly_load)
+    return (*(OWNED if owns else ()), *(text for text in NOT_INCLUDED if not (text == AUTOSCALING and known)))
 
 
 def _keeping_up_usd_per_year(scenario: Scenario, owned: Comparison, tuned: Arm | None) -> float | None:
@@ -240,11 +266,18 @@ def _specs(
     found: SearchResult,
     tuned_choices: Sequence[ServingChoice],
     ready_choice: ServingChoice | None,
+    cards: Sequence[Bought],
 ) -> tuple[list[ArmSpec], list[RuledOut]]:
     horizon_end = scenario.as_of + timedelta(hours=HOURS_PER_MONTH * scenario.assumptions["horizon_months"])
     specs: list[ArmSpec] = []
     ruled_out: list[RuledOut] = []
-    if tuned_choices:
+    if cards:
+        specs += _owned_specs(scenario, model, work, found, cards)
+    elif tuned_choices and scenario.providers == (OWN,):
+        ruled_out.append(
+            RuledOut(what="tuning on bought hardware", reason="no kind of card both trains and serves the model")
+        )
+    elif tuned_choices:
         tuned = [
             self_hosted_arm(
                 training=option,
@@ -260,20 +293,15 @@ def _specs(
         adapted = next((spec for spec in tuned if spec.training and spec.training.method != "full"), None)
         if adapted:
             specs.append(served_otherwise(adapted, serving="shared"))
-        if scenario.providers != (OWN,):
-            serverless = served_otherwise(
-                adapted or tuned[0],
-                serving="scale-to-zero",
-                bands=load_bands(scenario),
+        serverless = served_otherwise(adapted or tuned[0], serving="scale-to-zero", bands=load_bands(scenario))
+        specs.append(
+            on_cheapest(
+                serverless,
+                choices=tuned_choices,
+                architecture=model.architecture,
+                values=scenario.assumptions,
             )
-            specs.append(
-                on_cheapest(
-                    serverless,
-                    choices=tuned_choices,
-                    architecture=model.architecture,
-                    values=scenario.assumptions,
-                )
-            )
+        )
     else:
         within = " within the latency limits" if scenario.latency_ms or scenario.ttft_ms else ""
         reason = f"no card, alone or eight together, serves the model with {scenario.engine}{within}"
@@ -284,7 +312,10 @@ def _specs(
         ruled_out.append(RuledOut(what="prompting without retrieval", reason=reason))
     if ready_choice:
         as_it_is = ready_made_arm(choice=ready_choice, architecture=model.architecture)
-        as_it_is = _dedicated(as_it_is, scenario, [ready_choice], model)
+        if scenario.providers == (OWN,):
+            as_it_is = _on_owned(as_it_is, scenario)
+        else:
+            as_it_is = _dedicated(as_it_is, scenario, [ready_choice], model)
         specs.append(as_it_is if known else with_retrieval(as_it_is))
     if scenario.no_api:
         reason = "--no-api: nothing may leave for a vendor's model or service"
@@ -319,6 +350,49 @@ def _specs(
     return specs, ruled_out
 
 
+def _on_owned(spec: ArmSpec, scenario: Scenario, *, serving: str = "dedicated") -> ArmSpec:
+    return on_owned(spec, serving=serving, values=scenario.assumptions, as_of=scenario.as_of)
+
+
+def _owned_arm(
+    option: TrainingOption,
+    choice: ServingChoice,
+    *,
+    scenario: Scenario,
+    model: ResolvedModel,
+    work: Workload,
+    serving: str = "dedicated",
+) -> ArmSpec:
+    """Tuning and serving on one kind of bought card."""
+    spec = self_hosted_arm(
+        training=option,
+        choice=choice,
+        architecture=model.architecture,
+        workload=work,
+        retraining=scenario.retraining,
+    )
+    if serving != "dedicated":
+        spec = served_otherwise(spec, serving=serving)
+    return _on_owned(spec, scenario, serving=serving)
+
+
+def _owned_specs(
+    scenario: Scenario, model: ResolvedModel, work: Workload, found: SearchResult, cards: Sequence[Bought]
+) -> list[ArmSpec]:
+    """Tuning by each method on the card that costs least to hold, and shared replicas of an adapter."""
+    best = [
+        one
+        for method in dict.fromkeys(option.method for option in found.options)
+        if (one := of_method(cards, method))
+    ]
+    build = partial(_owned_arm, scenario=scenario, model=model, work=work)
+    specs = [build(one.option, one.choice) for one in best]
+    adapted = next((one for one in best if one.option.method != "full"), None)
+    if adapted:
+        specs.append(build(adapted.option, adapted.choice, serving="shared"))
+    return specs
+
+
 def _dedicated(
     spec: ArmSpec, scenario: Scenario, choices: Sequence[ServingChoice], model: ResolvedModel
 ) -> ArmSpec:
@@ -333,7 +407,12 @@ def _dedicated(
 
 
 def _break_evens(
-    scenario: Scenario, owned: Comparison, replica_types: ReplicaTypes, model: ResolvedModel
+    scenario: Scenario,
+    owned: Comparison,
+    replica_types: ReplicaTypes,
+    model: ResolvedModel,
+    work: Workload,
+    cards: Sequence[Bought],
 ) -> tuple[BreakEven, ...]:
     """Crossings of tuning the model asked for, its cheapest way at each volume, with every API arm.
 
@@ -353,8 +432,13 @@ def _break_evens(
         for choice in choices
         if set(serving_parameters(choice, model.architecture)) - set(spec.parameters)
     ]
+    if cards and by_style:
+        method = next(iter(by_style.values())).id
+        build = partial(_owned_arm, scenario=scenario, model=model, work=work)
+        replaced = [spec for one in cards if (spec := build(one.option, one.choice)).id == method]
     here = [*by_style.values(), *replaced]
-    followed = [autoscaled(spec, scenario=scenario) for spec in here] if scenario.hourly_load else []
+    follows = scenario.hourly_load and not cards
+    followed = [autoscaled(spec, scenario=scenario) for spec in here] if follows else []
     variants = [*here, *hosted, *followed]
     if not variants:
         return ()

@@ -14,6 +14,9 @@ COUNTED_STYLES = ("tuned",)
 """Ways that "tuning" means: the model asked for, on replicas of its own or at a host. Beside them stand replicas
 that sleep (cold starts) or are shared (others are needed), and closed models."""
 
+REPLICA_LINES = ("GPU-hours of replicas", "bought cards with their servers, written off")
+"""Lines of replicas of one's own, rented or bought."""
+
 GROUPS = (
     "data",
     "pilot",

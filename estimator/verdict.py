@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from estimator.money.series import DAYS_PER_MONTH
-from estimator.result import COUNTED_STYLES, Arm, BreakEven, Estimate, Sensitivity, Verdict
+from estimator.result import COUNTED_STYLES, REPLICA_LINES, Arm, BreakEven, Estimate, Sensitivity, Verdict
 from estimator.scenario import Scenario
 from estimator.words import count, counted, every, money, percent
 
@@ -93,7 +93,7 @@ def _binding(
     elif scenario.goal == "facts" and winner.style == "retrieval":
         found.append("facts are looked up; a tuned model knows them only until they change")
     serving = tuned.serving if tuned else None
-    if tuned and serving and any(line.name == "GPU-hours of replicas" for line in tuned.lines):
+    if tuned and serving and any(line.name in REPLICA_LINES for line in tuned.lines):
         replicas = counted(serving.replicas, "replica")
         idle = percent(1 - serving.utilisation_fraction)
         if serving.binding == "availability":

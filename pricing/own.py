@@ -115,6 +115,7 @@ class OwnHardware:
         gpu: id in the accelerator catalogue.
         purchase_usd, low_usd, high_usd: price of one, new or as `notes` say, and its range.
         server_overhead_ratio: price of the whole server per GPU over the accelerator's price.
+        gpus_sold_together: smallest number of them that is sold, a board or a server.
         power_watt: board power, for a first estimate without the accelerator catalogue.
         seen, source, status, notes: where the row comes from.
     """
@@ -124,6 +125,7 @@ class OwnHardware:
     low_usd: float
     high_usd: float
     server_overhead_ratio: float
+    gpus_sold_together: float
     power_watt: float
     seen: date
     source: str

@@ -6,6 +6,7 @@ from estimator.accuracy import NOTHING, accuracies
 from estimator.money.arms import METHOD_LABELS
 from estimator.money.api_arms import ANNOUNCED
 from estimator.money.load_curve import AUTOSCALED
+from estimator.money.owned import BOUGHT_NOTE
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.result import Arm, Plan, TrainingOption
 from estimator.words import count, counted, money, percent
@@ -215,6 +216,18 @@ def autoscaling(plan: Plan) -> list[str]:
     """How the replicas of the best tuned way follow the load, where they do."""
     notes = plan.arm(plan.best_tuned).notes if plan.best_tuned else ()
     return [note for note in notes if note.startswith(AUTOSCALED)]
+
+
+def bought(plan: Plan) -> list[str]:
+    """What is bought for the best tuned way, and what a run on bought cards costs, where they are bought."""
+    notes = plan.arm(plan.best_tuned).notes if plan.best_tuned else ()
+    found = [note for note in notes if note.startswith(BOUGHT_NOTE)]
+    if found:
+        found.append(
+            "On bought cards the USD of a run is its share of the hours that they are held; totals charge every"
+            " hour, at work or not, once for training and serving."
+        )
+    return found
 
 
 def payback(plan: Plan) -> list[str]:

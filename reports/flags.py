@@ -156,9 +156,16 @@ def registry(profile: str | None) -> Assumptions:
 
 
 def assumptions_with(
-    workload: Mapping[str, float | None], settings: Iterable[str], *, profile: str | None = None
+    workload: Mapping[str, float | None],
+    settings: Iterable[str],
+    *,
+    profile: str | None = None,
+    own: bool = False,
 ) -> Assumptions:
     """The registry with a profile, the workload flags and the --set pairs in it.
+
+    Args:
+        own: hardware is bought: what that costs is in the registry too.
 
     Raises:
         UnknownNameError, InputError: a name or value that the registry refuses, or a number given both ways.
@@ -168,7 +175,12 @@ def assumptions_with(
     for name in pairs:
         if name in flagged:
             raise InputError(f"{name} is given by its flag and by --set. Keep one.")
-    return registry(profile).setting(flagged | pairs)
+    known = registry(profile)
+    if own:
+        from estimator.money.owned import with_own_hardware
+
+        known = with_own_hardware(known)
+    return known.setting(flagged | pairs)
 
 
 def whole(value: int | None, *, flag: str, low: int, high: int) -> int | None:
@@ -192,7 +204,8 @@ def serving_scenario(given: Mapping[str, Any]) -> Scenario:
         InputError: with the flag, what is allowed and the closest names.
     """
     workload = {WORKLOAD[flag]: given[flag] for flag in SERVED}
-    values = assumptions_with(workload, given["settings"], profile=given["profile"])
+    own = "own" in given["provider"]
+    values = assumptions_with(workload, given["settings"], profile=given["profile"], own=own)
     values, load = with_traffic(values, given)
     return Scenario(
         model=given["model"],
@@ -320,7 +333,8 @@ def _refuse_conflicts(given: Mapping[str, Any]) -> None:
 def _assumptions(given: Mapping[str, Any], as_of: date) -> tuple[Assumptions, tuple[float, ...]]:
     """The registry with flags, --set pairs, tables, and what follows from these; and the measured load by hour."""
     workload = {name: given[flag] for flag, name in WORKLOAD.items()}
-    values = assumptions_with(workload, given["settings"], profile=given["profile"])
+    own = given["on_prem"] or "own" in given["provider"]
+    values = assumptions_with(workload, given["settings"], profile=given["profile"], own=own)
     values, load = with_traffic(values, given)
     floor = given["quality_floor"]
     if floor is not None:

@@ -99,6 +99,8 @@ def _training(plan: Plan, screen: Screen) -> None:
     more = numbers("tokens/s per GPU", "MFU") if wide else []
     screen.table([*words("method", "best at", "hardware"), *numbers("GiB", "hours", "USD"), *more], rows)
     screen.line("GiB: peak of the tensors on one card, of what the card offers.")
+    for text in findings.bought(plan):
+        screen.line(text)
 
 
 def _serving(plan: Plan, screen: Screen) -> None:

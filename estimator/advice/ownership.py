@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estimator.advice.facts import Condition, Facts, Words, expert_hours, parameter
-from estimator.result import Arm, LineResult
+from estimator.result import REPLICA_LINES, Arm, LineResult
 from estimator.words import count, counted, money, percent
 
 WAITING_LINES = ("input tokens", "output tokens")
@@ -79,7 +79,7 @@ def _replica_floor_binds(facts: Facts) -> Words | None:
     serving = facts.tuned.serving if facts.tuned else None
     if facts.tuned is None or serving is None or serving.binding != "availability":
         return None
-    if not any(line.name == "GPU-hours of replicas" for line in facts.tuned.lines):
+    if not any(line.name in REPLICA_LINES for line in facts.tuned.lines):
         return None
     best = min(
         (arm for arm in facts.arms.values() if arm.style.startswith("tuned") and arm is not facts.tuned),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from estimator.algebra import Value, ceil, maximum, minimum
 from estimator.money.common_costs import paid_usd_per_gpu_hour
 from estimator.money.lines import Line, Parameters, monthly, once
-from estimator.numbers import HOURS_PER_MONTH
+from estimator.numbers import HOURS_PER_MONTH, WATT_PER_KW
 from estimator.serving.traffic import mean_requests_per_s, peak_replicas, scale_to_zero_hours
 
 LOAD_BANDS = 4
@@ -43,6 +43,12 @@ def serving_gpu_price(x: Parameters) -> Value:
         listed=x["serving_price_listed"],
         market_ratio=x["gpu_price_ratio"] * x["gpu_price_factor"],
     )
+
+
+def own_power_usd_per_gpu_hour(x: Parameters) -> Value:
+    """Power that an hour of work draws beyond an idle one, of a bought card with its server, at the meter."""
+    kw = x["own_power_watt"] / WATT_PER_KW * x["own_server_power_ratio"] * x["own_pue_ratio"]
+    return kw * (1 - x["own_idle_power_fraction"]) * x["own_electricity_usd_per_kwh"]
 
 
 def self_serving_lines(x: Parameters) -> list[Line]:

@@ -10,6 +10,7 @@ from estimator.money.common_costs import (
     text_gb,
 )
 from estimator.money.lines import Line, Parameters, monthly, once, retrain
+from estimator.money.serving_costs import own_power_usd_per_gpu_hour
 from estimator.numbers import SECONDS_PER_HOUR
 from estimator.scenario import Retraining
 from estimator.speed.job import job_time
@@ -47,7 +48,12 @@ def run_hours(x: Parameters, *, rows: Value, epochs: Value) -> Value:
 
 
 def train_gpu_price(x: Parameters, *, of_month: Value = 1) -> Value:
-    """Price paid per billed GPU-hour of training, see ``paid_usd_per_gpu_hour``."""
+    """Price paid per billed GPU-hour of training, see ``paid_usd_per_gpu_hour``.
+
+    Of bought cards (only these have ``own_purchase_usd``) the power: the cards are paid for by the month.
+    """
+    if "own_purchase_usd" in x:
+        return own_power_usd_per_gpu_hour(x)
     return paid_usd_per_gpu_hour(
         usd_per_gpu_hour=x["train_usd_per_gpu_hour"],
         listed=x["train_price_listed"],

@@ -9,6 +9,7 @@ import numpy as np
 
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, Array
+from estimator.search.market import OWN
 from estimator.search.pool import ServingChoice
 from estimator.serving import (
     batch_window_replicas,
@@ -65,6 +66,8 @@ def ways(
 ) -> tuple[Way, ...]:
     """Every way to run a replica type, with the batch window where one is given and long enough.
 
+    Bought cards cost as much asleep: for these there is one way, and no surroundings of a cloud.
+
     Args:
         load: of each hour over the mean, of a repeating cycle.
         requests_per_day: mean.
@@ -87,7 +90,8 @@ def ways(
     followed, down_to_none = following(values["minimum_replicas"]), following(0.0)
     keep = values["keep_alive_hours"]
     found = []
-    for name, held in ((FIXED, fixed), (HOURLY, followed), (ZERO, down_to_none)):
+    following_ways = () if option.provider == OWN else ((HOURLY, followed), (ZERO, down_to_none))
+    for name, held in ((FIXED, fixed), *following_ways):
         paid = _billed(choice, held) + started_replicas(held=held) * start_hours * option.gpus_per_replica
         cold = 0.0
         if name == ZERO:
@@ -158,7 +162,8 @@ def _way(
 ) -> Way:
     option = choice.option
     requests = requests_per_day * DAYS_PER_MONTH
-    usd = paid * option.usd_per_gpu_hour * values["cloud_overhead_ratio"]
+    overhead = 1.0 if option.provider == OWN else values["cloud_overhead_ratio"]
+    usd = paid * option.usd_per_gpu_hour * overhead
     tokens = requests * (values["input_tokens"] + values["output_tokens"])
     return Way(
         name=name,

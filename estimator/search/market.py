@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from estimator.accelerators import AcceleratorRecord, accelerators, cpus, resolv
 from estimator.errors import InputError, NothingFitsError, UnknownNameError
 from estimator.numbers import Array
 from estimator.scenario import Purchase, Scenario
-from pricing import OLD_AFTER_DAYS, Offer, age_days, cpu_offers, offers, own_hardware, providers
+from pricing import OLD_AFTER_DAYS, Offer, age_days, cpu_offers, offers, own_defaults, own_hardware, providers
 
 OWN = "own"
-"""The provider under which bought hardware is offered, at its cost per hour of use."""
+"""The provider under which bought hardware is offered: at its cost per hour of use beside rented cards, else per
+hour that it is held."""
 
 QUOTED = "quoted"
 """The provider of prices that the user was quoted."""
@@ -106,7 +108,7 @@ def market(*, scenario: Scenario) -> Market:
     """
     every = offers(as_of=scenario.as_of)
     if OWN in scenario.providers:
-        every += tuple(card.offer() for card in own_hardware(as_of=scenario.as_of))
+        every += tuple(card.offer(**_held(scenario)) for card in own_hardware(as_of=scenario.as_of))
     _check_names(scenario, every)
     quoted = quoted_offers(scenario)
     every = (*(offer for offer in every if offer.gpu not in {one.gpu for one in quoted}), *quoted)
@@ -198,6 +200,13 @@ def quoted_offers(scenario: Scenario) -> tuple[Offer, ...]:
             high_usd_per_gpu_hour=ranges[record.id][1] if record.id in ranges else None,
         )
     return tuple(found.values())
+
+
+def _held(scenario: Scenario) -> dict[str, Any]:
+    """Values for an hour of a bought card: where nothing is rented beside, one hour of those that it is held."""
+    values = scenario.assumptions
+    known = {name: values[f"own_{name}"] for name in own_defaults() if f"own_{name}" in values}
+    return known | ({"utilisation_fraction": 1.0} if scenario.providers == (OWN,) else {})
 
 
 def is_listed(provider: str) -> bool:

@@ -247,8 +247,9 @@ def _with_changes(model: ApiModel) -> list[ApiModel]:
 def show_assumptions(text: str, *, as_json: bool) -> None:
     """The registry: base, P10 and P90, unit, status, source."""
     from estimator.assumptions import shipped
+    from estimator.money.owned import with_own_hardware
 
-    known = shipped().rows
+    known = with_own_hardware(shipped()).rows
     screen = _screen()
     columns: Columns
     if screen.width >= PIPE_WIDTH:

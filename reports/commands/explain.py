@@ -11,6 +11,7 @@ from typing import Any
 
 from estimator.assumptions import Assumption, shipped
 from estimator.errors import UnknownNameError, close_matches
+from estimator.money.owned import with_own_hardware
 from reports.screen import Screen
 from reports.style import quantity
 
@@ -58,7 +59,7 @@ def show_explanation(name: str, screen: Screen) -> None:
     Raises:
         UnknownNameError: neither a formula nor an assumption has that name.
     """
-    rows = {row.name: row for row in shipped().rows}
+    rows = {row.name: row for row in with_own_hardware(shipped()).rows}
     if name in rows:
         _show_assumption(rows[name], screen)
         return

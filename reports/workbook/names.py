@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from estimator.algebra import Cell
 from estimator.money.common_costs import TOKENS_PER_MILLION
 from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR, SERIES
-from estimator.numbers import GB, HOURS_PER_MONTH, SECONDS_PER_HOUR
+from estimator.numbers import GB, HOURS_PER_MONTH, SECONDS_PER_HOUR, WATT_PER_KW
 from estimator.result import Arm, Plan
 
 CONSTANTS: dict[str, tuple[float, str]] = {
@@ -19,6 +19,7 @@ CONSTANTS: dict[str, tuple[float, str]] = {
     "seconds_per_hour": (SECONDS_PER_HOUR, "seconds in an hour"),
     "tokens_per_million": (TOKENS_PER_MILLION, "tokens in a million"),
     "bytes_per_gb": (GB, "bytes in a gigabyte"),
+    "watts_per_kilowatt": (WATT_PER_KW, "watts in a kilowatt"),
     "least_divisor": (1e-9, "in place of zero where something is divided by it"),
 }
 """Conversions that the formulas read by name; numbers that are left in a formula are 0, 1 and 2."""
