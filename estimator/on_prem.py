@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from estimator.architecture import Architecture
 from estimator.errors import NothingFitsError
-from estimator.money.owned import held_usd_per_month
+from estimator.money.arms import self_hosted_arm, served_otherwise
+from estimator.money.owned import held_usd_per_month, on_owned
 from estimator.money.ownership import ArmSpec
 from estimator.result import TrainingOption
 from estimator.scenario import Scenario, Workload
@@ -26,6 +28,28 @@ class Bought:
     choice: ServingChoice
     options: tuple[TrainingOption, ...]
     usd_per_month: float
+
+
+def owned_arm(
+    option: TrainingOption,
+    choice: ServingChoice,
+    *,
+    scenario: Scenario,
+    architecture: Architecture,
+    workload: Workload,
+    serving: str = "dedicated",
+) -> ArmSpec:
+    """Tuning and serving on one kind of bought card."""
+    spec = self_hosted_arm(
+        training=option,
+        choice=choice,
+        architecture=architecture,
+        workload=workload,
+        retraining=scenario.retraining,
+    )
+    if serving != "dedicated":
+        spec = served_otherwise(spec, serving=serving)
+    return on_owned(spec, serving=serving, values=scenario.assumptions, as_of=scenario.as_of)
 
 
 def bought(
@@ -77,3 +101,16 @@ def on_bought(result: SearchResult, found: Sequence[Bought]) -> SearchResult:
         for one in best.options
     ]
     return replace(result, options=tuple(options))
+
+
+def owned_specs(
+    *, scenario: Scenario, architecture: Architecture, workload: Workload, found: Sequence[Bought]
+) -> list[ArmSpec]:
+    """Tuning by each method on the card that costs least to hold, and shared replicas of an adapter."""
+    build = partial(owned_arm, scenario=scenario, architecture=architecture, workload=workload)
+    best = [one for method in scenario.methods if (one := of_method(found, method))]
+    specs = [build(one.option, one.choice) for one in best]
+    adapted = next((one for one in best if one.option.method != "full"), None)
+    if adapted:
+        specs.append(build(adapted.option, adapted.choice, serving="shared"))
+    return specs

@@ -41,9 +41,9 @@ from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.sensitivity import sensitivities
 from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from estimator.numbers import HOURS_PER_MONTH
-from estimator.on_prem import Bought, bought, of_method, on_bought
+from estimator.on_prem import Bought, bought, on_bought, owned_arm, owned_specs
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
-from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity, TrainingOption
+from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity
 from estimator.scenario import Scenario, Workload, workload
 from estimator.search.engine_cards import serving_market
 from estimator.search.market import OWN, Market, market
@@ -115,7 +115,7 @@ def plan(scenario: Scenario, *, command: str = "") -> Plan:
             architecture=model.architecture,
             workload=work,
             choices=tuned_choices,
-            arm_on=partial(_owned_arm, scenario=scenario, model=model, work=work),
+            arm_on=partial(owned_arm, scenario=scenario, architecture=model.architecture, workload=work),
         )
         found = on_bought(found, cards)
     specs, ruled_out = _specs(scenario, model, work, found, tuned_choices, ready_choice, cards)
@@ -272,7 +272,7 @@ def _specs(
     specs: list[ArmSpec] = []
     ruled_out: list[RuledOut] = []
     if cards:
-        specs += _owned_specs(scenario, model, work, found, cards)
+        specs += owned_specs(scenario=scenario, architecture=model.architecture, workload=work, found=cards)
     elif tuned_choices and scenario.providers == (OWN,):
         ruled_out.append(
             RuledOut(what="tuning on bought hardware", reason="no kind of card both trains and serves the model")
@@ -313,7 +313,7 @@ def _specs(
     if ready_choice:
         as_it_is = ready_made_arm(choice=ready_choice, architecture=model.architecture)
         if scenario.providers == (OWN,):
-            as_it_is = _on_owned(as_it_is, scenario)
+            as_it_is = on_owned(as_it_is, serving="dedicated", values=scenario.assumptions, as_of=scenario.as_of)
         else:
             as_it_is = _dedicated(as_it_is, scenario, [ready_choice], model)
         specs.append(as_it_is if known else with_retrieval(as_it_is))
@@ -348,49 +348,6 @@ def _specs(
             if style not in held
         ]
     return specs, ruled_out
-
-
-def _on_owned(spec: ArmSpec, scenario: Scenario, *, serving: str = "dedicated") -> ArmSpec:
-    return on_owned(spec, serving=serving, values=scenario.assumptions, as_of=scenario.as_of)
-
-
-def _owned_arm(
-    option: TrainingOption,
-    choice: ServingChoice,
-    *,
-    scenario: Scenario,
-    model: ResolvedModel,
-    work: Workload,
-    serving: str = "dedicated",
-) -> ArmSpec:
-    """Tuning and serving on one kind of bought card."""
-    spec = self_hosted_arm(
-        training=option,
-        choice=choice,
-        architecture=model.architecture,
-        workload=work,
-        retraining=scenario.retraining,
-    )
-    if serving != "dedicated":
-        spec = served_otherwise(spec, serving=serving)
-    return _on_owned(spec, scenario, serving=serving)
-
-
-def _owned_specs(
-    scenario: Scenario, model: ResolvedModel, work: Workload, found: SearchResult, cards: Sequence[Bought]
-) -> list[ArmSpec]:
-    """Tuning by each method on the card that costs least to hold, and shared replicas of an adapter."""
-    best = [
-        one
-        for method in dict.fromkeys(option.method for option in found.options)
-        if (one := of_method(cards, method))
-    ]
-    build = partial(_owned_arm, scenario=scenario, model=model, work=work)
-    specs = [build(one.option, one.choice) for one in best]
-    adapted = next((one for one in best if one.option.method != "full"), None)
-    if adapted:
-        specs.append(build(adapted.option, adapted.choice, serving="shared"))
-    return specs
 
 
 def _dedicated(
@@ -434,7 +391,7 @@ def _break_evens(
     ]
     if cards and by_style:
         method = next(iter(by_style.values())).id
-        build = partial(_owned_arm, scenario=scenario, model=model, work=work)
+        build = partial(owned_arm, scenario=scenario, architecture=model.architecture, workload=work)
         replaced = [spec for one in cards if (spec := build(one.option, one.choice)).id == method]
     here = [*by_style.values(), *replaced]
     follows = scenario.hourly_load and not cards
