@@ -210,7 +210,7 @@ def test_the_spread_of_a_break_even_is_that_of_what_decides_it() -> None:
     got = volumes.break_even(tuned=tuned, rival=volumes.lines([arm(few_shot, PRICES)])[0])
     slope = 0.00424 * 2 * 730 / 24
     for volume, usd in ((got.low_per_day, 3000), (got.median_per_day, 6000), (got.high_per_day, 12000)):
-        assert volume == pytest.approx(usd / slope, rel=0.003)
+        assert volume == pytest.approx(usd / slope, rel=0.005)
 
 
 @pytest.mark.parametrize("style", ["zero-shot", "few-shot", "retrieval", "split"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from estimator.algebra import Value
 from estimator.assumptions import Assumption
 from estimator.money.ownership import ArmSpec, LinesOf, month_column, undiscounted_usd, with_series
+from estimator.money.series import requests_in_month
 from estimator.numbers import Array
 from estimator.result import BreakEven
 from estimator.risk import draw, percentiles
@@ -19,7 +20,7 @@ LOWEST_PER_DAY = 1.0
 HIGHEST_PER_DAY = 1e9
 GRID_POINTS = 361
 DRAWN_GRID_POINTS = 28
-MOST_DRAWS = 1000
+MOST_DRAWS = 500
 VOLUMES_AT_ONCE = 4
 """Volumes of the coarse grid whose months by draws fit the processor's second cache together."""
 
@@ -100,11 +101,14 @@ class Volumes:
 
     @staticmethod
     def _points(values: Mapping[str, Value], month: Array, parts: Sequence[Array], draws: int) -> Points:
-        def at(volumes: Array) -> dict[str, Value]:
-            return with_series({**values, "requests_per_day": volumes[None, :, None]}, month)
-
         ends = np.array([LOWEST_PER_DAY, HIGHEST_PER_DAY])
-        return Points(at_ends=at(ends), parts=tuple((part, at(part)) for part in parts), draws=draws)
+        at_ends = with_series({**values, "requests_per_day": ends[None, :, None]}, month)
+
+        def at(volumes: Array) -> dict[str, Value]:
+            x = {**at_ends, "requests_per_day": volumes[None, :, None]}
+            return {**x, "requests_in_month": requests_in_month(x)}
+
+        return Points(at_ends=at_ends, parts=tuple((part, at(part)) for part in parts), draws=draws)
 
     def _draw(self, rows: Sequence[Assumption]) -> dict[str, Value]:
         found = draw(rows, draws=self.draws, seed=self.seed, first=min(MOST_DRAWS, self.draws))

@@ -15,22 +15,26 @@ TOKEN_PRICES = tuple(
 """Parameters of an API model: prices of interactive requests and of batches."""
 
 
-def paid_usd_per_gpu_hour(*, usd_per_gpu_hour: Value, listed: Value, market_ratio: Value) -> Value:
-    """Price paid for an hour of a card: usd x (listed x market ratio + 1 - listed).
+def paid_usd_per_gpu_hour(
+    *, usd_per_gpu_hour: Value, listed: Value, paid_ratio: Value, price_factor: Value
+) -> Value:
+    """Price paid for an hour of a card: usd x listed x ratio x factor + usd x (1 - listed).
 
     What is paid of a listed price moves with availability and the market; a quoted price holds for all months.
 
     Args:
         usd_per_gpu_hour: price read or quoted (USD per GPU and hour).
         listed: 1 for a price of the tables, 0 for a quoted one.
-        market_ratio: paid over listed, the market's change to the month included.
+        paid_ratio: paid over listed.
+        price_factor: the market's price of the month over today's.
 
     Takes numbers, arrays and spreadsheet cells. Source: derived.
 
-    >>> [paid_usd_per_gpu_hour(usd_per_gpu_hour=2.0, listed=one, market_ratio=1.3) for one in (1.0, 0.0)]
+    >>> [paid_usd_per_gpu_hour(usd_per_gpu_hour=2.0, listed=one, paid_ratio=1.3, price_factor=1.0)
+    ...     for one in (1.0, 0.0)]
     [2.6, 2.0]
     """
-    return usd_per_gpu_hour * (listed * market_ratio + (1 - listed))
+    return usd_per_gpu_hour * listed * paid_ratio * price_factor + usd_per_gpu_hour * (1 - listed)
 
 
 def api_request_lines(

@@ -36,12 +36,13 @@ def cards(x: Parameters, *, count: Value) -> Value:
     return ceil(count * per_replica / per_instance) * per_instance + x["staging_replicas"] * per_replica
 
 
-def serving_gpu_price(x: Parameters) -> Value:
-    """Price paid in the month per GPU-hour of a replica, see ``paid_usd_per_gpu_hour``."""
+def serving_gpu_price(x: Parameters, *, surroundings: str = "cloud_overhead_ratio") -> Value:
+    """Price paid in the month per GPU-hour of a replica with its surroundings, see ``paid_usd_per_gpu_hour``."""
     return paid_usd_per_gpu_hour(
-        usd_per_gpu_hour=x["serving_usd_per_gpu_hour"],
+        usd_per_gpu_hour=x["serving_usd_per_gpu_hour"] * x[surroundings],
         listed=x["serving_price_listed"],
-        market_ratio=x["gpu_price_ratio"] * x["gpu_price_factor"],
+        paid_ratio=x["gpu_price_ratio"],
+        price_factor=x["gpu_price_factor"],
     )
 
 
@@ -53,7 +54,7 @@ def own_power_usd_per_gpu_hour(x: Parameters) -> Value:
 
 def self_serving_lines(x: Parameters) -> list[Line]:
     """Cards of all replicas in whole instances, at the GPU's price with its surroundings; weights in storage."""
-    price = serving_gpu_price(x) * x["cloud_overhead_ratio"]
+    price = serving_gpu_price(x)
     hours = cards(x, count=replicas(x)) * HOURS_PER_MONTH
     return [
         monthly("serving", "GPU-hours of replicas", "GPU-hour", hours, price),
@@ -81,7 +82,7 @@ def autoscaled_lines(x: Parameters) -> list[Line]:
     mean = mean_requests_per_s(requests_per_month=x["requests_in_month"])
     started = x["load_rise_per_hour"] * mean / usable * x["serving_start_up_hours"]
     hours = held / x["hour_bands"] * per_instance + (x["staging_replicas"] + started) * per_replica
-    price = serving_gpu_price(x) * x["cloud_overhead_ratio"]
+    price = serving_gpu_price(x)
     return [
         monthly("serving", "GPU-hours of replicas", "GPU-hour", hours * HOURS_PER_MONTH, price),
         *stored_versions_lines(x),
@@ -100,7 +101,7 @@ def shared_serving_lines(x: Parameters) -> list[Line]:
         "requests_in_month": x["requests_in_month"] * tasks,
         "requests_per_s_per_replica": x["requests_per_s_per_replica"] * (1 - x["adapter_slowdown_fraction"]),
     }
-    price = serving_gpu_price(x) * x["cloud_overhead_ratio"]
+    price = serving_gpu_price(x)
     hours = cards(x, count=replicas(pool)) / tasks * HOURS_PER_MONTH
     return [
         monthly("serving", "share of the GPU-hours of replicas", "GPU-hour", hours, price),
@@ -133,7 +134,7 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
         needed = rate / usable
         held = held + maximum(awake, minimum(needed, 1)) + maximum(ceil(needed) - 1, 0)
     hours = held / x["load_bands"] * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
-    price = serving_gpu_price(x) * x["serverless_price_ratio"]
+    price = serving_gpu_price(x, surroundings="serverless_price_ratio")
     return [
         monthly("serving", "GPU-hours while up", "GPU-hour", hours, price),
         *stored_versions_lines(x),

@@ -57,7 +57,8 @@ def train_gpu_price(x: Parameters, *, of_month: Value = 1) -> Value:
     return paid_usd_per_gpu_hour(
         usd_per_gpu_hour=x["train_usd_per_gpu_hour"],
         listed=x["train_price_listed"],
-        market_ratio=x["gpu_price_ratio"] * of_month,
+        paid_ratio=x["gpu_price_ratio"],
+        price_factor=of_month,
     )
 
 
