@@ -240,7 +240,8 @@ def scales(names: np.ndarray, weights: np.ndarray, *errors: np.ndarray) -> dict[
         masses = np.tile(weights[inside], len(errors))
         order = np.argsort(sizes)
         reached = np.cumsum(masses[order])
-        found[str(name)] = float(sizes[order][np.searchsorted(reached, 0.8 * reached[-1])] / math.log(9.0))
+        middles = (reached - masses[order] / 2.0) / reached[-1]
+        found[str(name)] = float(np.interp(0.8, middles, sizes[order]) / math.log(9.0))
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from estimator.accuracy import NOTHING, accuracies
-from estimator.money.arms import METHOD_LABELS
 from estimator.money.api_arms import ANNOUNCED
+from estimator.money.arms import METHOD_LABELS
 from estimator.money.load_curve import AUTOSCALED
 from estimator.money.owned import BOUGHT_NOTE
 from estimator.money.series import DAYS_PER_MONTH

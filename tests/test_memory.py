@@ -123,7 +123,7 @@ def test_pytorch_counts_the_same_peaks():
         errors.append(abs(allocated(r) / float(row["peak_bytes"]) - 1))
     assert len(errors) >= 30
     assert np.median(errors) < 0.005
-    assert max(errors) < 0.04
+    assert max(errors) < 0.025
 
 
 def _architecture(config: dict[str, object]) -> object:

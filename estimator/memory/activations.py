@@ -24,6 +24,8 @@ from estimator.numbers import Number
 from estimator.run import DTYPE_BYTES, Run
 
 DROPOUT_MASK_BYTES = 1.0
+CAST_GRADIENTS = 2.0 / 3.0
+"""Share of the gradients in a feed-forward block that 4-bit modules take in, with fp32 ones cast to 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def masked_layers(*, run: Run) -> Number:
     """Share of layers whose attention gets a mask: sliding ones, from the length of their window on.
 
     Transformers then repeats keys and values to the number of query heads, and every layer keeps the mask in
-    16 bits. Source: derived from Transformers' masking and PyTorch's attention; checked against its memory tracker.
+    16 bits. Source: derived from the masks of Transformers; checked against PyTorch's memory tracker.
     """
     a = run.architecture
     if run.stack not in HF_STACKS or not a.sliding_window:
@@ -150,6 +152,8 @@ def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, fl
     wide = linear_output_bytes(run=run)
     hidden = constants["memory_turn_hidden_copies"] * wide * widths.hidden
     feed_forward = wide * widths.feed_forward_turn
+    if wide > e:
+        feed_forward += e * widths.feed_forward_turn * CAST_GRADIENTS
     if not eager(run):
         softmax_and_scores = 8.0 * widths.heads * run.seq_len if plain_attention(run) else 0.0
         return np.maximum(feed_forward, softmax_and_scores) + hidden
