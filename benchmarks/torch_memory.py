@@ -184,6 +184,19 @@ def tracked(case: Case, *, masked: bool) -> dict[str, int]:
     return {str(getattr(kind, "value", kind)): count for kind, count in peak.items()}
 
 
+def recorded(case: Case, peak: dict[str, int], masked: int | None) -> list[Any]:
+    """The row of a case, in the order of the columns."""
+    config = SHAPES[case.shape]
+    shape, method, rank, roles, recompute, micro_batch, seq_len, attention = astuple(case)
+    name = "-".join(str(part) for part in (shape, method, roles.replace(" ", "") or "all", rank))
+    return [
+        f"{name}-{micro_batch}x{seq_len}-{'recompute' if recompute else 'keep'}-{attention}",
+        config["model_type"], method, rank, roles, "full" if recompute else "none", attention,
+        micro_batch, seq_len, peak["Total"], masked,
+        *(peak[kind] for kind in PARTS.values()), json.dumps(config), VERSIONS,
+    ]  # fmt: skip
+
+
 def main() -> None:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("torch_memory.csv")
     with target.open("w", newline="") as file:
@@ -192,18 +205,8 @@ def main() -> None:
         for case in CASES:
             started = time.perf_counter()
             peak = tracked(case, masked=False)
-            masked = tracked(case, masked=True)
-            config = SHAPES[case.shape]
-            shape, method, rank, roles, recompute, micro_batch, seq_len, attention = astuple(case)
-            name = "-".join(str(part) for part in (shape, method, roles.replace(" ", "") or "all", rank))
-            writer.writerow(
-                [
-                    f"{name}-{micro_batch}x{seq_len}-{'recompute' if recompute else 'keep'}-{attention}",
-                    config["model_type"], method, rank, roles, "full" if recompute else "none", attention,
-                    micro_batch, seq_len, peak["Total"], masked["Total"],
-                    *(peak[kind] for kind in PARTS.values()), json.dumps(config), VERSIONS,
-                ]
-            )  # fmt: skip
+            masked = tracked(case, masked=True)["Total"]
+            writer.writerow(recorded(case, peak, masked))
             file.flush()
             print(
                 f"{case}: {peak['Total'] / 2**30:.2f} GiB, {time.perf_counter() - started:.0f} s", file=sys.stderr

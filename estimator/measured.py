@@ -39,7 +39,7 @@ MEASURED = ("peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", *OTHER_MEM
 SETTINGS = (
     *REQUIRED, "quantization", "experts_quantized", "weights_dtype", "compute_dtype", "autocast", "optimizer",
     "lora_rank", "lora_targets", "also_trained", "gpus", "sharding", "tp", "pp", "cp", "ep", "offload",
-    "global_batch", "recompute", "attention", "stack", "loss",
+    "global_batch", "packed", "recompute", "attention", "stack", "loss",
 )  # fmt: skip
 """Columns of what was run."""
 
@@ -188,6 +188,7 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         gpus=gpus,
         sharding=cells.get("sharding") or "",
         autocast=cells.get("autocast") or "",
+        quantization=cells.get("quantization") or "",
     )
     assumed: list[str] = []
 
@@ -206,12 +207,17 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
     optimizer, _, manner = cell("optimizer").partition(" ")
     if manner not in ("", "in-backward"):
         raise UnknownNameError("optimizer manner", manner, ["in-backward"], where="optimizer")
-    autocast = cell("autocast")
-    if autocast not in ("yes", "no"):
-        raise UnknownNameError("autocast", autocast, ["yes", "no"], where="autocast")
-    experts_quantized = cells.get("experts_quantized") or "yes"
-    if experts_quantized not in ("yes", "no"):
-        raise UnknownNameError("experts_quantized", experts_quantized, ["yes", "no"], where="experts_quantized")
+
+    def yes(column: str, otherwise: str) -> bool:
+        value = cells.get(column) or otherwise
+        if value not in ("yes", "no"):
+            raise UnknownNameError(column, value, ["yes", "no"], where=column)
+        return value == "yes"
+
+    autocast = yes("autocast", cell("autocast"))
+    # Of published runs of the Transformers trainer, those that state autocast are the unpacked ones.
+    packed = yes("packed", "no" if cells.get("autocast") == "yes" and stack == "hf" else "yes")
+    experts_quantized = yes("experts_quantized", "yes")
     gpu, accelerator = _accelerator(cells)
     if not gpu:
         assumed.append(f"gpu={GENERIC_ACCELERATOR}")
@@ -227,10 +233,10 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         accelerator=accelerator,
         method=method,  # type: ignore[arg-type]
         quantization=one_of("quantization"),
-        experts_quantized=experts_quantized == "yes",
+        experts_quantized=experts_quantized,
         weights_dtype=one_of("weights_dtype"),
         compute_dtype=one_of("compute_dtype"),
-        autocast=autocast == "yes",
+        autocast=autocast,
         optimizer=choice("optimizer", optimizer, where="optimizer"),  # type: ignore[arg-type]
         optimizer_in_backward=manner == "in-backward",
         lora_rank=_value(cell("lora_rank"), "lora_rank") if adapters else 0.0,
@@ -242,6 +248,7 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         micro_batch=micro_batch,
         global_batch=_global_batch(cells, micro_batch * replicas, seq_len),
         seq_len=seq_len,
+        packed=packed,
         recompute=one_of("recompute"),
         attention=one_of("attention"),
         stack=stack,  # type: ignore[arg-type]

@@ -74,6 +74,7 @@ class Run:
         micro_batch: sequences per accelerator group and micro-step.
         global_batch: sequences per optimizer step, whole job.
         seq_len: tokens per sequence.
+        packed: every sequence has that length; no where the rows of a batch are padded to the longest of them.
         recompute, attention, stack, loss: as in the glossary of the measured runs.
     """
 
@@ -100,6 +101,7 @@ class Run:
     micro_batch: Number = 1.0
     global_batch: Number = 1.0
     seq_len: Number = 2048.0
+    packed: bool = True
     recompute: Recompute = "none"
     attention: Attention = "flash"
     stack: Stack = "hf"

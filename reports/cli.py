@@ -233,7 +233,7 @@ def estimate(**given: Any) -> None:
     from reports.commands.plot import Plot
 
     said = {None: None, True: "yes", False: "no"}
-    yes_or_no = {name: said[given[name]] for name in ("autocast", "experts_quantized")}
+    yes_or_no = {name: said[given[name]] for name in ("autocast", "experts_quantized", "packed")}
     run, values = run_from_flags(
         model=given["model"],
         gpu=given["gpu"],

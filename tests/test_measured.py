@@ -129,3 +129,20 @@ def test_a_missing_column_or_file_is_one_clear_error(tmp_path):
         read_runs(csv_file(tmp_path, "model,method,gpu,micro_batch", "m,full,l4,1"))
     with pytest.raises(InputError, match="cannot be read"):
         read_runs(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(
+    ("row", "autocast", "packed"),
+    [
+        ("qlora,,", True, True),
+        ("lora,,", False, True),
+        ("lora,yes,", True, False),
+        ("lora,yes,yes", True, True),
+        ("lora,,no", False, False),
+    ],
+)
+def test_stated_autocast_means_unpacked_rows_unless_packing_is_stated(tmp_path, row, autocast, packed):
+    method, *stated = row.split(",")
+    line = ",".join(("mistralai/Mistral-7B-v0.1", method, "l4", "2", "1024", *stated))
+    ((found,), _) = read_runs(csv_file(tmp_path, f"{HEADER},autocast,packed", line))
+    assert (found.run.autocast, found.run.packed) == (autocast, packed)

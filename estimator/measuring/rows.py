@@ -24,7 +24,8 @@ RUN_COLUMNS = (
     "id", "source", "date", "model", "method", "quantization", "experts_quantized", "weights_dtype",
     "compute_dtype", "autocast",
     "optimizer", "lora_rank", "lora_targets", "gpu", "gpus", "sharding", "micro_batch", "global_batch", "seq_len",
-    "recompute", "attention", "stack", "loss", "peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", "notes",
+    "packed", "recompute", "attention", "stack", "loss",
+    "peak_memory_gib", "memory_kind", "tokens_per_s_per_gpu", "notes",
 )  # fmt: skip
 PREDICTED_COLUMNS = (
     "predicted_allocated_gib", "predicted_reserved_gib", "predicted_device_gib", "predicted_tokens_per_s_per_gpu",

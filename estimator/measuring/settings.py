@@ -86,7 +86,7 @@ def _setting(given: dict[str, str]) -> Setting:
     for column, allowed in CHOICES.items():
         if column in given and given[column] not in allowed:
             raise UnknownNameError(column.replace("_", " "), given[column], allowed)
-    cells = {**DEFAULTS, **given, "gpus": "1", "sharding": "none"}
+    cells = {**DEFAULTS, **given, "gpus": "1", "sharding": "none", "packed": "yes"}
     method = cells["method"]
     cells["compute_dtype"] = "fp16" if cells["weights_dtype"] == "fp16" else "bf16"
     if method == "qlora":

@@ -16,6 +16,7 @@ from estimator.memory.stacks import (
     SOFT_CAPPED_LOGITS,
     Traits,
     eager,
+    own_attention,
     plain_attention,
     upcast_base,
 )
@@ -77,6 +78,32 @@ def linear_output_bytes(*, run: Run) -> float:
     return 4.0 if upcast_base(run) else compute_bytes(run=run)
 
 
+def feed_forward_bytes(*, run: Run, traits: Traits, widths: Widths, adapted: Adapted) -> Number:
+    """Bytes per token that one layer's feed-forward block keeps inside: gate, up, what the activation needs."""
+    saved = widths.feed_forward_saved
+    if run.architecture.gated_mlp:
+        kernel = not traits.activation_saved and (traits.compiled or not run.adapters or adapted.down_input > 0.0)
+        saved = (2.0 if kernel else 3.0) * widths.feed_forward
+    elif not traits.composed_activations:
+        saved = widths.feed_forward
+    return linear_output_bytes(run=run) * saved
+
+
+def attention_bytes(*, run: Run, traits: Traits, widths: Widths) -> Number:
+    """Bytes per token that one layer's attention keeps between its projections."""
+    e = compute_bytes(run=run)
+    copied = e * widths.attention_out_copied if not run.adapters else 0.0
+    if eager(run):
+        total: Number = e * widths.expanded_qkv + widths.heads * run.seq_len * (4.0 + e)
+        return total + (0.0 if run.adapters else e * widths.attention_out)
+    qkv = widths.expanded_qkv if traits.expands_keys else widths.qkv
+    masked = masked_layers(run=run)
+    qkv = qkv + masked * np.maximum(widths.expanded_qkv - qkv, 0.0)
+    rows = run.seq_len if plain_attention(run) else 1.0
+    kept: Number = e * (qkv + widths.attention_out) + 4.0 * widths.heads * rows + copied
+    return kept + masked * e * run.seq_len
+
+
 def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: Adapted) -> Number:
     """Bytes that one layer saves per token for its backward pass, without recompute.
 
@@ -98,35 +125,30 @@ def layer_bytes_per_token(*, run: Run, traits: Traits, widths: Widths, adapted: 
             norm += 4.0 if casts or run.architecture.family in FP32_NORM_WEIGHT else e
     else:
         norm = e
-    total: Number = norm * widths.norm_inputs
-    if eager(run):
-        total = total + e * widths.expanded_qkv + widths.heads * run.seq_len * (4.0 + e)
-        total = total + (e * widths.attention_out if trained else 0.0)
-    else:
-        qkv = widths.expanded_qkv if traits.expands_keys else widths.qkv
-        masked = masked_layers(run=run)
-        qkv = qkv + masked * np.maximum(widths.expanded_qkv - qkv, 0.0)
-        total = total + masked * e * run.seq_len
-        rows = run.seq_len if plain_attention(run) else 1.0
-        total = total + e * (qkv + widths.attention_out) + 4.0 * widths.heads * rows
-        total = total + (e * widths.attention_out_copied if trained else 0.0)
-    feed_forward = widths.feed_forward_saved
-    if run.architecture.gated_mlp:
-        kernel = not traits.activation_saved and (traits.compiled or not run.adapters or adapted.down_input > 0.0)
-        feed_forward = (2.0 if kernel else 3.0) * widths.feed_forward
-    elif not traits.composed_activations:
-        feed_forward = widths.feed_forward
-    total = total + linear_output_bytes(run=run) * (feed_forward + widths.mixed + widths.routed)
+    total: Number = norm * widths.norm_inputs + attention_bytes(run=run, traits=traits, widths=widths)
+    total = total + feed_forward_bytes(run=run, traits=traits, widths=widths, adapted=adapted)
+    total = total + linear_output_bytes(run=run) * (widths.mixed + widths.routed)
     if trained:
         return total + e * (widths.cast_inputs if casts else widths.trained_inputs)
-    kernels_skip_casts = traits.adapter_input == "shared" and (run.quantization or traits.adapter_dtype_bytes < 4)
+    each = adapter_input_bytes(run=run, traits=traits)
     if traits.adapter_input == "dropout":
-        dropped = DTYPE_BYTES["bf16"] + DROPOUT_MASK_BYTES
-        return total + dropped * adapted.fused_inputs + e * adapted.pairs * run.lora_rank
-    if kernels_skip_casts:
-        return total + e * adapted.distinct_inputs + e * adapted.pairs * run.lora_rank
-    cast = 2.0 if run.autocast else 4.0
-    return total + cast * (adapted.inputs + adapted.pairs * run.lora_rank)
+        return total + each * adapted.fused_inputs + e * adapted.pairs * run.lora_rank
+    if _kernels_skip_casts(run=run, traits=traits):
+        return total + each * adapted.distinct_inputs + e * adapted.pairs * run.lora_rank
+    return total + each * (adapted.inputs + adapted.pairs * run.lora_rank)
+
+
+def _kernels_skip_casts(*, run: Run, traits: Traits) -> bool:
+    return traits.adapter_input == "shared" and bool(run.quantization or traits.adapter_dtype_bytes < 4)
+
+
+def adapter_input_bytes(*, run: Run, traits: Traits) -> float:
+    """Bytes kept of each number that an adapter reads: dropout's output and mask, or the input as it is cast."""
+    if traits.adapter_input == "dropout":
+        return DTYPE_BYTES["bf16"] + DROPOUT_MASK_BYTES
+    if _kernels_skip_casts(run=run, traits=traits):
+        return compute_bytes(run=run)
+    return 2.0 if run.autocast else 4.0
 
 
 def masked_layers(*, run: Run) -> Number:
@@ -141,12 +163,16 @@ def masked_layers(*, run: Run) -> Number:
     return np.where(run.seq_len >= a.sliding_window, a.sliding_layers / a.layers, 0.0)
 
 
-def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, float]) -> Number:
+def turn_bytes_per_token(
+    *, run: Run, traits: Traits, widths: Widths, adapted: Adapted, constants: Mapping[str, float]
+) -> Number:
     """Bytes per token of gradients and temporaries while one layer's backward runs.
 
-    The feed-forward block holds the gradients of gate, up and activation at once; around it live a few
-    hidden-sized tensors (fitted count). Eager attention holds three score matrices instead, attention without a
-    fused kernel two. Source: derived.
+    The feed-forward block turns first and holds the gradients of gate, up and activation at once; around it live
+    a few hidden-sized tensors (fitted count). Attention without a fused kernel holds two score matrices. Eager
+    attention turns when the feed-forward block's own tensors are gone: beside the saved fp32 softmax live its
+    gradient and that of the scores in fp32, while the 16-bit copy of the softmax is freed. Model code of its own
+    is taken to free nothing in between. Source: derived; checked against PyTorch's memory tracker.
     """
     e = compute_bytes(run=run)
     wide = linear_output_bytes(run=run)
@@ -157,7 +183,11 @@ def turn_bytes_per_token(*, run: Run, widths: Widths, constants: Mapping[str, fl
     if not eager(run):
         softmax_and_scores = 8.0 * widths.heads * run.seq_len if plain_attention(run) else 0.0
         return np.maximum(feed_forward, softmax_and_scores) + hidden
-    return np.maximum(feed_forward, widths.heads * run.seq_len * (e + 8.0)) + hidden
+    if own_attention(run):
+        return np.maximum(feed_forward, widths.heads * run.seq_len * (8.0 + e)) + hidden
+    gone = feed_forward_bytes(run=run, traits=traits, widths=widths, adapted=adapted)
+    gone = gone + adapter_input_bytes(run=run, traits=traits) * adapted.down_input
+    return np.maximum(feed_forward, widths.heads * run.seq_len * (8.0 - e) - gone) + hidden
 
 
 def loss_kind(*, run: Run, traits: Traits) -> str:
@@ -193,6 +223,13 @@ def loss_bytes_per_logit(*, run: Run, traits: Traits, constants: Mapping[str, fl
     return constants[f"memory_{kind}_loss_bytes_per_logit_{group}"] + capped
 
 
+def _unasked(*, run: Run, traits: Traits, widths: Widths) -> Number:
+    """What the first layer's attention need not keep: nothing before it is trained where no adapter reads it."""
+    if not run.adapters or run.also_trained or set(run.lora_targets) & {"q", "k", "v"}:
+        return 0.0
+    return np.where(run.pp > 1.0, 0.0, attention_bytes(run=run, traits=traits, widths=widths))
+
+
 def activations(
     *, run: Run, traits: Traits, widths: Widths, adapted: Adapted, constants: Mapping[str, float]
 ) -> Activations:
@@ -215,7 +252,7 @@ def activations(
     elif run.recompute == "selective":
         kept = layers * (inputs + constants["memory_selective_saved_fraction"] * (layer - inputs))
     else:
-        kept = layers * layer
+        kept = layers * layer - _unasked(run=run, traits=traits, widths=widths)
     if run.offload in ("activations", "all"):
         kept = np.minimum(kept, constants["memory_offload_layers_in_flight"] * kept / layers)
     retained: Number = 0.0
@@ -227,7 +264,8 @@ def activations(
     return Activations(
         saved=tokens * kept,
         layer=tokens * (layer if run.recompute != "none" else 0.0),
-        turn=tokens * turn_bytes_per_token(run=run, widths=widths, constants=constants),
+        turn=tokens
+        * turn_bytes_per_token(run=run, traits=traits, widths=widths, adapted=adapted, constants=constants),
         retained=tokens * retained,
         final=tokens * final,
         loss=tokens * widths.vocab * loss_bytes_per_logit(run=run, traits=traits, constants=constants),

@@ -86,7 +86,7 @@ def many_lengths(*, run: Run) -> bool:
 
     Not where the model's own attention leaves free blocks larger than the logits. Source: derived.
     """
-    return run.stack == "hf" and run.loss == "full" and run.autocast and not own_attention(run)
+    return run.stack == "hf" and run.loss == "full" and not run.packed and not own_attention(run)
 
 
 def spread_name(*, run: Run, kind: str) -> str:

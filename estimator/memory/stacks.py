@@ -104,6 +104,9 @@ TRAITS: dict[Stack, Traits] = {
     "optimum-habana": replace(_HF, retains_input_gradients=False, kbit_upcast=False, constants="other"),
 }
 
+KBIT = ("nf4", "nf4-double", "int8")
+"""Quantisations of bitsandbytes, which PEFT's k-bit preparation is made for."""
+
 HF_STACKS = ("hf", "hf-lean", "hf-fused", "hf-compile")
 """Stacks that run the model classes of Transformers."""
 
@@ -162,8 +165,7 @@ def upcast_base(run: Run) -> bool:
 
     Sharded training needs one dtype per unit and leaves them as they are.
     """
-    kbit = run.quantization in ("nf4", "nf4-double", "int8")
-    return kbit and traits(run).kbit_upcast and run.sharding not in ("fsdp", "hsdp")
+    return run.quantization in KBIT and traits(run).kbit_upcast and run.sharding not in ("fsdp", "hsdp")
 
 
 def leaves_experts(run: Run) -> bool:

@@ -211,7 +211,13 @@ def _block(
     records = tuple(market.records[index] for index in indices)
     micro = np.array([scenario.micro_batch] if scenario.micro_batch else MICRO_BATCHES, dtype=float)
     gpus = np.array(counts, dtype=float)
-    usual = stack_defaults(stack=scenario.stack, method=method, gpus=float(counts[0]), sharding=sharding)
+    usual = stack_defaults(
+        stack=scenario.stack,
+        method=method,
+        gpus=float(counts[0]),
+        sharding=sharding,
+        quantization=scenario.quantization,
+    )
     run = Run(
         architecture=architecture,
         accelerator=stack_accelerators(records),
@@ -228,6 +234,7 @@ def _block(
         micro_batch=micro[None, None, :],
         global_batch=values["global_batch"],
         seq_len=values["seq_len"],
+        packed=scenario.packing,
         recompute=recompute,
         attention=scenario.attention,
         stack=scenario.stack,

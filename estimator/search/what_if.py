@@ -61,6 +61,8 @@ def what_if(*, run: Run, constants: Mapping[str, float]) -> tuple[Change, ...]:
             if run.weights_dtype == was["weights_dtype"] != now["weights_dtype"]:
                 changed = changed.with_(weights_dtype=now["weights_dtype"])
                 flags.append(f"--weights-dtype {now['weights_dtype']}")
+            if run.autocast == (was["autocast"] == "yes"):
+                changed = changed.with_(autocast=now["autocast"] == "yes")
             if not _whole_micro_steps(changed):
                 continue
             held = memory(run=changed, constants=constants)
@@ -115,7 +117,13 @@ def _distinct(chosen: tuple[tuple[str, dict[str, object]], ...]) -> bool:
 
 def _usual(run: Run) -> dict[str, str]:
     """What the stack does by default in such a run."""
-    return stack_defaults(stack=run.stack, method=run.method, gpus=float(run.gpus), sharding=run.sharding)
+    return stack_defaults(
+        stack=run.stack,
+        method=run.method,
+        gpus=float(run.gpus),
+        sharding=run.sharding,
+        quantization=run.quantization,
+    )
 
 
 def _gpu_seconds_per_token(run: Run, constants: Mapping[str, float]) -> float:

@@ -230,6 +230,7 @@ def answer_estimate(*, run: Run, constants: Assumptions) -> dict[str, Any]:
             "recompute": run.recompute,
             "quantization": run.quantization,
             **({} if run.experts_quantized else {"experts_quantized": False}),
+            **({} if run.packed else {"packed": False}),
             "weights_dtype": run.weights_dtype,
             "compute_dtype": run.compute_dtype,
             "autocast": run.autocast,

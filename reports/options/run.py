@@ -38,6 +38,13 @@ def estimate_flags() -> Sequence[click.Parameter]:
             panel=TRAIN,
             help="Routed experts are quantised too; no under Transformers 5. [yes]",
         ),
+        Flag(
+            "--packing/--no-packing",
+            "packed",
+            default=None,
+            panel=TRAIN,
+            help="Sequences of one length; no: rows padded to the longest. [packing]",
+        ),
         Flag("--weights-dtype", panel=TRAIN, help="bf16, fp16 or fp32. [the stack's default]"),
         Flag("--compute-dtype", panel=TRAIN, help="bf16, fp16, fp8, mxfp8 or nvfp4. [bf16]"),
         Flag(
