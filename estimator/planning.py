@@ -41,7 +41,7 @@ from estimator.money.retraining import least_cost_interval, retrain_cases
 from estimator.money.sensitivity import sensitivities
 from estimator.money.series import DAYS_PER_MONTH, MONTHS_PER_YEAR
 from estimator.numbers import HOURS_PER_MONTH
-from estimator.on_prem import Bought, bought, on_bought, owned_arm, owned_specs
+from estimator.on_prem import Bought, bought, of_method, on_bought, owned_arm, owned_specs
 from estimator.provenance import defaults_used, model_summary, next_commands, prices_used
 from estimator.result import COUNTED_STYLES, Arm, BreakEven, Plan, RuledOut, Sensitivity
 from estimator.scenario import Scenario, Workload, workload
@@ -273,6 +273,14 @@ def _specs(
     ruled_out: list[RuledOut] = []
     if cards:
         specs += owned_specs(scenario=scenario, architecture=model.architecture, workload=work, found=cards)
+        ruled_out += [
+            RuledOut(
+                what=f"{method} fine-tuning",
+                reason="no kind of card that can be bought both trains so and serves the model",
+            )
+            for method in scenario.methods
+            if method not in found.nearest and of_method(cards, method) is None
+        ]
     elif tuned_choices and scenario.providers == (OWN,):
         ruled_out.append(
             RuledOut(what="tuning on bought hardware", reason="no kind of card both trains and serves the model")

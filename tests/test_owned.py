@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import cache
 
@@ -122,6 +123,15 @@ def test_one_pool_trains_and_serves_and_nobody_buys_more_for_an_hour() -> None:
     assert cards.quantity[1] == 4.0, "two replicas and one to train are 3; boards have four"
     assert any(note.startswith("Bought: 4 x NVIDIA H100") for note in h100.notes)
     assert any("paid at once" in text for text in answer.not_included)
+
+
+def test_a_method_that_no_bought_card_both_trains_and_serves_is_said() -> None:
+    """Alone on one card, full fine-tuning needs an MI300X, on which TensorRT-LLM does not run."""
+    asked = replace(owned().scenario, gpus=("mi300x", "rtx-4090"), gpu_count=1, engine="tensorrt-llm")
+    answer = plan(asked)
+    assert {option.method for option in answer.training_options} == {"lora", "qlora"}
+    (row,) = (row for row in answer.ruled_out if row.what == "full fine-tuning")
+    assert "both trains so and serves" in row.reason
 
 
 def test_what_hardware_costs_is_drawn_and_can_be_set() -> None:
