@@ -9,8 +9,8 @@ from functools import partial
 from estimator.architecture import Architecture
 from estimator.errors import NothingFitsError
 from estimator.money.arms import self_hosted_arm, served_otherwise
-from estimator.money.owned import held_usd_per_month, on_owned
-from estimator.money.ownership import ArmSpec
+from estimator.money.owned import on_owned
+from estimator.money.ownership import ArmSpec, first_serving_usd
 from estimator.result import TrainingOption
 from estimator.scenario import Scenario, Workload
 from estimator.search.market import market
@@ -82,7 +82,7 @@ def bought(
                 continue
             held = option.gpus + choice.option.replicas * choice.option.gpus_per_replica
             same = tuple(one for one in runs.options if one.method == option.method and one.gpus <= held)
-            usd = held_usd_per_month(arm_on(option, choice), scenario.assumptions)
+            usd = first_serving_usd(arm_on(option, choice), scenario.assumptions)
             found.append(Bought(option=option, choice=choice, options=same, usd_per_month=usd))
     return tuple(sorted(found, key=lambda one: one.usd_per_month))
 

@@ -202,7 +202,8 @@ def self_hosted(
         kind="self-hosted",
         style="tuned",
         common_lines=costs.tuned_lines,
-        other_lines=costs.served_lines,
+        stepped_lines=SERVING_LINES["dedicated"],
+        other_lines=costs.released_lines,
         parameters=(
             own("train_tokens_per_s_per_gpu", option.tokens_per_s_per_gpu, "token/s/GPU"),
             own("train_gpus", option.gpus, "GPU"),

@@ -69,7 +69,7 @@ def arm(lines: object, prices: dict[str, float]) -> ArmSpec:
 
 
 def self_hosted(x: lines.Parameters) -> list[lines.Line]:
-    return [*costs.tuned_lines(x), *costs.served_lines(x)]
+    return [*costs.tuned_lines(x), *serving_costs.self_serving_lines(x), *costs.released_lines(x)]
 
 
 def prompting(x: lines.Parameters, *, style: str) -> list[lines.Line]:

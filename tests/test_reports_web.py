@@ -9,7 +9,6 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from estimator.money import costs
 from estimator.money.ownership import ArmSpec, base_lines
+from estimator.money.serving_costs import SERVING_LINES
 from estimator.result import GROUPS, Plan
 from reports.drawn.theme import DARK, variables
 from reports.style import GROUP_COLOURS, KIND_COLOURS, PART_COLOURS
@@ -56,7 +55,7 @@ def every_kind() -> tuple[ArmSpec, ...]:
             own,
             id=f"self:{way}",
             label=way,
-            other_lines=partial(costs.served_lines, serving=way),
+            stepped_lines=SERVING_LINES[way],
             parameters=(*own.parameters, *load_rows()),
         )
         for way in ("shared", "scale-to-zero")

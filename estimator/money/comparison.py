@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from estimator.algebra import Value
-from estimator.money.ownership import ArmSpec, LinesOf, Totals, base_lines, month_column, totals, with_series
+from estimator.money.ownership import (
+    ArmSpec,
+    LinesOf,
+    Totals,
+    base_lines,
+    in_first_month,
+    month_column,
+    totals,
+    with_series,
+)
 from estimator.numbers import Array
 from estimator.result import GROUPS, Arm, RuledOut
 from estimator.risk import draw, estimate
@@ -146,8 +155,8 @@ def _arm(
 
 def retrain_usd(spec: ArmSpec, values: Mapping[str, float]) -> float:
     """Cost of one retrain in the first month, whether the schedule has one or not."""
-    x = with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
-    usd = sum(line.quantity * line.unit_price_usd for line in spec.lines(x) if line.timing == "retrain")
+    lines = spec.lines(in_first_month(spec, values))
+    usd = sum(line.quantity * line.unit_price_usd for line in lines if line.timing == "retrain")
     return float(usd * (1 + values["contingency_fraction"]))
 
 

@@ -18,7 +18,7 @@ from estimator.money.common_costs import (
 )
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.money.series import api_moves_so_far
-from estimator.money.serving_costs import SERVING_LINES, replicas
+from estimator.money.serving_costs import replicas
 from estimator.money.tuning_costs import (
     data_lines,
     hosted_training_lines,
@@ -135,11 +135,6 @@ def released_lines(x: Parameters) -> list[Line]:
         *released_weights_lines(x),
         *watch_lines(x, ops_hours=x["self_host_ops_hours_per_month"]),
     ]
-
-
-def served_lines(x: Parameters, *, serving: str = "dedicated") -> list[Line]:
-    """Serving what was tuned on rented GPUs."""
-    return [*SERVING_LINES[serving](x), *released_lines(x)]
 
 
 def ready_made_lines(x: Parameters) -> list[Line]:

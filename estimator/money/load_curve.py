@@ -9,7 +9,7 @@ import numpy as np
 
 from estimator.assumptions import Assumption
 from estimator.money.arms import own
-from estimator.money.ownership import ArmSpec, with_series
+from estimator.money.ownership import ArmSpec, first_serving_usd, in_first_month
 from estimator.money.serving_costs import (
     HOUR_BANDS,
     HOUR_LEVEL,
@@ -52,12 +52,12 @@ def load_bands(scenario: Scenario) -> tuple[Assumption, ...]:
     """
     levels = mean_by_band(load_of(scenario), bands=LOAD_BANDS)
     peak = scenario.assumptions.row("peak_to_mean_ratio")
-    ends = levels, levels
+    ends = [levels]
     if not scenario.hourly_load and peak.shape != "fixed":
-        ends = tuple(  # type: ignore[assignment]
+        ends = [
             mean_by_band(hourly_load(measured=(), peak_to_mean=value), bands=LOAD_BANDS)
             for value in (peak.low, peak.high)
-        )
+        ]
     source = "the hours of the table of requests" if scenario.hourly_load else "a day-night curve with this peak"
     rows = [_computed("load_bands", "bands of the time by load", LOAD_BANDS, "band", source, scenario)]
     for band, (level, *at_ends) in enumerate(zip(levels, *ends, strict=True), 1):
@@ -84,10 +84,10 @@ def following_hours(spec: ArmSpec, followed: ArmSpec, *, values: Mapping[str, fl
         followed: with an autoscaler.
         values: the registry.
     """
-    fixed_usd, followed_usd = (_serving_usd(one, values) for one in (spec, followed))
+    fixed_usd, followed_usd = (first_serving_usd(one, values) for one in (spec, followed))
     if followed_usd > (1 - AUTOSCALING_MATTERS_FRACTION) * fixed_usd:
         return spec
-    x = with_series({**values, **{row.name: row.base for row in followed.parameters}}, 1.0)
+    x = in_first_month(followed, values)
     least = int(replicas(x, load=x[f"{HOUR_LEVEL}{HOUR_BANDS}"]))
     note = (
         f"{AUTOSCALED} the hours of the table of requests, {least} to {int(replicas(x))}: {money(followed_usd)} of"
@@ -121,11 +121,6 @@ def autoscaled(spec: ArmSpec, *, scenario: Scenario) -> ArmSpec:
         ),
     ]
     return replace(spec, stepped_lines=autoscaled_lines, parameters=(*spec.parameters, *rows))
-
-
-def _serving_usd(spec: ArmSpec, values: Mapping[str, float]) -> float:
-    x = with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
-    return sum(float(line.quantity * line.unit_price_usd) for line in spec.lines(x) if line.group == "serving")
 
 
 def _computed(name: str, label: str, base: float, unit: str, source: str, scenario: Scenario) -> Assumption:

@@ -7,16 +7,21 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 
-import numpy as np
-
 from estimator.algebra import Value, ceil
 from estimator.assumptions import Assumption, Assumptions
 from estimator.money.arms import own, status_of
 from estimator.money.lines import Line, Parameters, monthly
-from estimator.money.ownership import ArmSpec, with_series
+from estimator.money.ownership import ArmSpec, in_first_month
 from estimator.money.series import MONTHS_PER_YEAR
-from estimator.money.serving_costs import own_power_usd_per_gpu_hour, replicas, stored_versions_lines
-from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR, WATT_PER_KW
+from estimator.money.serving_costs import (
+    full_rate,
+    of_all_tasks,
+    own_kw,
+    own_power_usd_per_gpu_hour,
+    replicas,
+    stored_versions_lines,
+)
+from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.result import REPLICA_LINES
 from estimator.words import count, money
 from pricing import own_defaults, own_hardware
@@ -61,21 +66,17 @@ def owned_lines(x: Parameters, *, serving: str = "dedicated", trains: bool = Tru
     repairs; rack; power of idle cards at all hours, and what work draws beyond.
     """
     tasks: Value = 1.0
-    pool = dict(x)
+    pool = x
     if serving == "shared":
-        tasks = x["adapters_sharing"]
-        pool["requests_in_month"] = x["requests_in_month"] * tasks
-        pool["requests_per_s_per_replica"] = x["requests_per_s_per_replica"] * (1 - x["adapter_slowdown_fraction"])
+        tasks, pool = x["adapters_sharing"], of_all_tasks(x)
     needed = replicas(pool) * x["serving_gpus_per_replica"]
     if trains:
         needed = needed + x["train_gpus"]
     cards = ceil(needed / x["own_gpus_sold_together"]) * x["own_gpus_sold_together"] / tasks
     price = x["own_purchase_usd"] * x["own_server_overhead_ratio"]
     left, years = x["own_residual_fraction"], x["own_years"]
-    kw = x["own_power_watt"] / WATT_PER_KW * x["own_server_power_ratio"] * x["own_pue_ratio"]
-    idle = cards * kw * x["own_idle_power_fraction"] * HOURS_PER_MONTH
-    rate = pool["requests_per_s_per_replica"] * x["serving_speed_ratio"] * SECONDS_PER_HOUR
-    worked = x["requests_in_month"] / rate * x["serving_gpus_per_replica"]
+    idle = cards * own_kw(x) * x["own_idle_power_fraction"] * HOURS_PER_MONTH
+    worked = x["requests_in_month"] / (full_rate(pool) * SECONDS_PER_HOUR) * x["serving_gpus_per_replica"]
     unit = "card-month"
     return [
         monthly("serving", BOUGHT_LINE, unit, cards, price * (1 - left) / (years * MONTHS_PER_YEAR)),
@@ -132,13 +133,10 @@ def on_owned(spec: ArmSpec, *, serving: str, values: Mapping[str, float], as_of:
     """The arm on bought cards of the kind that serves it; the same cards train."""
     assert spec.serving is not None
     bought = owned_parameters(spec.serving.gpu, as_of=as_of)
-    held = replace(
-        spec,
-        stepped_lines=partial(owned_lines, serving=serving, trains=spec.training is not None),
-        parameters=(*spec.parameters, *bought),
-    )
-    x = with_series({**values, **{row.name: row.base for row in held.parameters}}, 1.0)
-    line = held_lines(held, x)[0]
+    lines = partial(owned_lines, serving=serving, trains=spec.training is not None)
+    held = replace(spec, stepped_lines=lines, parameters=(*spec.parameters, *bought))
+    x = in_first_month(held, values)
+    line = lines(x)[0]
     usd = line.quantity * x["own_purchase_usd"] * x["own_server_overhead_ratio"]
     use = "training and serving" if spec.training else "serving"
     share = " as the share of this task" if serving == "shared" else ""
@@ -148,16 +146,3 @@ def on_owned(spec: ArmSpec, *, serving: str, values: Mapping[str, float], as_of:
         " is in operations and on-call."
     )
     return replace(held, notes=(*spec.notes, note))
-
-
-def held_lines(spec: ArmSpec, x: Parameters) -> list[Line]:
-    """The lines of the bought cards."""
-    assert spec.stepped_lines is not None
-    return spec.stepped_lines(x)
-
-
-def held_usd_per_month(spec: ArmSpec, values: Mapping[str, float]) -> float:
-    """What the bought cards of an arm cost in the first month, at base values."""
-    x = with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
-    lines = [line for line in held_lines(spec, x) if line.timing == "monthly" and line.group == "serving"]
-    return float(np.sum([line.quantity * line.unit_price_usd for line in lines]))

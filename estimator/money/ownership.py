@@ -77,6 +77,17 @@ def with_series(values: Mapping[str, Value], month: Value) -> dict[str, Value]:
     return x | {name: function(x) for name, function in SERIES.items()}
 
 
+def in_first_month(spec: ArmSpec, values: Mapping[str, float]) -> dict[str, Value]:
+    """Registry, series and the arm's own parameters in month 1, at base values."""
+    return with_series({**values, **{row.name: row.base for row in spec.parameters}}, 1.0)
+
+
+def first_serving_usd(spec: ArmSpec, values: Mapping[str, float]) -> float:
+    """What serving costs in the first month, at base values, contingency apart."""
+    lines = spec.lines(in_first_month(spec, values))
+    return sum(float(line.quantity * line.unit_price_usd) for line in lines if line.group == "serving")
+
+
 def totals(
     *,
     spec: ArmSpec,

@@ -6,7 +6,12 @@ from estimator.algebra import Value, ceil, maximum, minimum
 from estimator.money.common_costs import paid_usd_per_gpu_hour
 from estimator.money.lines import Line, Parameters, monthly, once
 from estimator.numbers import HOURS_PER_MONTH, WATT_PER_KW
-from estimator.serving.traffic import mean_requests_per_s, peak_replicas, scale_to_zero_hours
+from estimator.serving.traffic import (
+    mean_requests_per_s,
+    peak_replicas,
+    scale_to_zero_hours,
+    usable_requests_per_s,
+)
 
 LOAD_BANDS = 4
 LOAD_LEVEL = "load_level_"
@@ -23,11 +28,34 @@ def replicas(x: Parameters, *, load: Value | None = None) -> Value:
     return peak_replicas(
         requests_per_s=mean_requests_per_s(requests_per_month=x["requests_in_month"]),
         peak_to_mean=x["peak_to_mean_ratio"] if load is None else load,
-        requests_per_s_per_replica=x["requests_per_s_per_replica"] * x["serving_speed_ratio"],
+        requests_per_s_per_replica=full_rate(x),
         slo_fraction=x["slo_throughput_fraction"],
         max_load_fraction=x["max_load_fraction"],
         minimum_replicas=x["minimum_replicas"],
     )
+
+
+def usable_rate(x: Parameters) -> Value:
+    """Requests per second that one replica carries, see ``usable_requests_per_s``."""
+    return usable_requests_per_s(
+        requests_per_s_per_replica=full_rate(x),
+        slo_fraction=x["slo_throughput_fraction"],
+        max_load_fraction=x["max_load_fraction"],
+    )
+
+
+def full_rate(x: Parameters) -> Value:
+    """Requests per second of one replica at full load, the model's error included."""
+    return x["requests_per_s_per_replica"] * x["serving_speed_ratio"]
+
+
+def of_all_tasks(x: Parameters) -> Parameters:
+    """The parameters of replicas that several alike tasks share, with their adapters unmerged."""
+    return {
+        **x,
+        "requests_in_month": x["requests_in_month"] * x["adapters_sharing"],
+        "requests_per_s_per_replica": x["requests_per_s_per_replica"] * (1 - x["adapter_slowdown_fraction"]),
+    }
 
 
 def cards(x: Parameters, *, count: Value) -> Value:
@@ -46,10 +74,14 @@ def serving_gpu_price(x: Parameters, *, surroundings: str = "cloud_overhead_rati
     )
 
 
+def own_kw(x: Parameters) -> Value:
+    """Power of a bought card at work with its share of the server, at the meter."""
+    return x["own_power_watt"] / WATT_PER_KW * x["own_server_power_ratio"] * x["own_pue_ratio"]
+
+
 def own_power_usd_per_gpu_hour(x: Parameters) -> Value:
     """Power that an hour of work draws beyond an idle one, of a bought card with its server, at the meter."""
-    kw = x["own_power_watt"] / WATT_PER_KW * x["own_server_power_ratio"] * x["own_pue_ratio"]
-    return kw * (1 - x["own_idle_power_fraction"]) * x["own_electricity_usd_per_kwh"]
+    return own_kw(x) * (1 - x["own_idle_power_fraction"]) * x["own_electricity_usd_per_kwh"]
 
 
 def self_serving_lines(x: Parameters) -> list[Line]:
@@ -73,14 +105,8 @@ def autoscaled_lines(x: Parameters) -> list[Line]:
     for band in range(1, HOUR_BANDS + 1):
         count = replicas(x, load=x[f"{HOUR_LEVEL}{band}"])
         held = held + ceil(count * per_replica / per_instance)
-    usable = (
-        x["requests_per_s_per_replica"]
-        * x["serving_speed_ratio"]
-        * x["slo_throughput_fraction"]
-        * x["max_load_fraction"]
-    )
     mean = mean_requests_per_s(requests_per_month=x["requests_in_month"])
-    started = x["load_rise_per_hour"] * mean / usable * x["serving_start_up_hours"]
+    started = x["load_rise_per_hour"] * mean / usable_rate(x) * x["serving_start_up_hours"]
     hours = held / x["hour_bands"] * per_instance + (x["staging_replicas"] + started) * per_replica
     price = serving_gpu_price(x)
     return [
@@ -95,14 +121,8 @@ def shared_serving_lines(x: Parameters) -> list[Line]:
     The tasks are taken to be alike: their peaks add up, the floor, staging and the rounding to whole replicas are
     shared, and unmerged adapters slow every replica down.
     """
-    tasks = x["adapters_sharing"]
-    pool = {
-        **x,
-        "requests_in_month": x["requests_in_month"] * tasks,
-        "requests_per_s_per_replica": x["requests_per_s_per_replica"] * (1 - x["adapter_slowdown_fraction"]),
-    }
     price = serving_gpu_price(x)
-    hours = cards(x, count=replicas(pool)) / tasks * HOURS_PER_MONTH
+    hours = cards(x, count=replicas(of_all_tasks(x))) / x["adapters_sharing"] * HOURS_PER_MONTH
     return [
         monthly("serving", "share of the GPU-hours of replicas", "GPU-hour", hours, price),
         *stored_versions_lines(x),
@@ -117,12 +137,6 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
     load divided.
     """
     mean = mean_requests_per_s(requests_per_month=x["requests_in_month"])
-    usable = (
-        x["requests_per_s_per_replica"]
-        * x["serving_speed_ratio"]
-        * x["slo_throughput_fraction"]
-        * x["max_load_fraction"]
-    )
     held: Value = 0.0
     for band in range(1, LOAD_BANDS + 1):
         rate = mean * x[f"{LOAD_LEVEL}{band}"]
@@ -131,7 +145,7 @@ def scale_to_zero_lines(x: Parameters) -> list[Line]:
             keep_alive_hours=x["keep_alive_hours"],
             start_up_hours=x["serving_start_up_hours"],
         )
-        needed = rate / usable
+        needed = rate / usable_rate(x)
         held = held + maximum(awake, minimum(needed, 1)) + maximum(ceil(needed) - 1, 0)
     hours = held / x["load_bands"] * x["serving_gpus_per_replica"] * HOURS_PER_MONTH
     price = serving_gpu_price(x, surroundings="serverless_price_ratio")

@@ -23,6 +23,19 @@ def mean_requests_per_s(*, requests_per_month: Value) -> Value:
     return requests_per_month / (HOURS_PER_MONTH * SECONDS_PER_HOUR)
 
 
+def usable_requests_per_s(
+    *, requests_per_s_per_replica: Value, slo_fraction: Value, max_load_fraction: Value
+) -> Value:
+    """What one replica carries before another is started: mu x slo x load, symbols as in ``peak_replicas``.
+
+    Takes numbers, arrays and spreadsheet cells. Source: derived.
+
+    >>> usable_requests_per_s(requests_per_s_per_replica=5.0, slo_fraction=0.75, max_load_fraction=0.8)
+    3.0
+    """
+    return requests_per_s_per_replica * slo_fraction * max_load_fraction
+
+
 def peak_replicas(
     *,
     requests_per_s: Value,
@@ -48,7 +61,11 @@ def peak_replicas(
     ...                     slo_fraction=0.85, max_load_fraction=0.8, minimum_replicas=2.0)
     9.0
     """
-    usable = requests_per_s_per_replica * slo_fraction * max_load_fraction
+    usable = usable_requests_per_s(
+        requests_per_s_per_replica=requests_per_s_per_replica,
+        slo_fraction=slo_fraction,
+        max_load_fraction=max_load_fraction,
+    )
     return maximum(minimum_replicas, ceil(requests_per_s * peak_to_mean / usable))
 
 
