@@ -42,12 +42,13 @@ def count(number: float) -> str:
 
 
 def counted(number: float, noun: str) -> str:
-    """A number with its noun, in the plural unless it is one.
+    """A number with its noun, in the plural unless it is one; without decimals from a thousand on.
 
-    >>> counted(1, "month"), counted(1234.0, "row"), counted(0.5, "hour")
+    >>> counted(1, "month"), counted(1234.25, "row"), counted(0.5, "hour")
     ('1 month', '1,234 rows', '0.5 hours')
     """
-    return f"{number:,.10g} {noun}{'' if number == 1 else 's'}"
+    shown = round(number) if abs(number) >= 1000 else number
+    return f"{shown:,.10g} {noun}{'' if number == 1 else 's'}"
 
 
 def every(days: float) -> str:

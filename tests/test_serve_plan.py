@@ -398,3 +398,22 @@ def test_cards_that_do_not_run_the_engine_are_left_out_with_the_reason(
     assert alone == [row for row in answer["rows"] if row["gpu"] == "h100-80gb-sxm"]
     said = " ".join(run(monkeypatch, capsys, *words, "--gpu", "h100", "--gpu", "mi300x")[0].split())
     assert "Left out: tensorrt-llm does not run on cards of amd (mi300x)." in said
+
+
+@pytest.mark.parametrize(
+    ("providers", "cloud", "bought"), [(["own"], False, True), (["lambda", "own"], True, True), ([], True, False)]
+)
+def test_what_the_usd_of_rented_and_of_bought_replicas_hold_is_said_of_each(
+    providers: list[str],
+    cloud: bool,
+    bought: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [word for name in providers for word in ("--provider", name)]
+    cards = ("--gpu", "h100-80gb-sxm", "--gpu", "gh200-96gb")
+    out, _, code = run(monkeypatch, capsys, "serve-plan", "--model", "8b", *cards, *words)
+    said = " ".join(out.split())
+    assert code == 0
+    assert ("cloud_overhead_ratio" in said, "USD of bought cards: every hour" in said) == (cloud, bought)
+    assert ("hourly: as each hour needs" in said) == cloud

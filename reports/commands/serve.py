@@ -14,8 +14,8 @@ from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from estimator.scenario import Scenario
 from estimator.search.engine_cards import LeftOut, processors_unfit_reason, serving_market
-from estimator.search.fleet import BATCH, FIXED, ZERO, Way, ways
-from estimator.search.market import Market, market
+from estimator.search.fleet import BATCH, FIXED, HOURLY, ZERO, Way, ways
+from estimator.search.market import OWN, Market, market
 from estimator.search.replicas import ReplicaTypes, ServingChoice
 from estimator.serving import hourly_load
 from estimator.words import counted, money, percent, seconds
@@ -299,11 +299,8 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
         " batch; below, in the busiest hour. latency: to the first token at P95 in that hour, waiting included;"
         f" below, per output token. per 1,000: USD per 1,000 requests; below, per million tokens.{more}"
     )
-    screen.line(
-        f"USD: whole instances, times {values['cloud_overhead_ratio']:g} for what a cloud bills beside them"
-        f" (cloud_overhead_ratio); without the {counted(values['staging_replicas'], 'staging replica')} that"
-        " `plan` adds; the rows are ordered with them."
-    )
+    for line in _meaning_of_usd({row["provider"] for row in rows}, values):
+        screen.line(line)
     screen.line(
         f"{held} of {len(rows)} {'row is' if len(rows) == 1 else 'rows are'} held up by the floor of"
         f" {counted(values['minimum_replicas'], 'replica')}, not by the load.{binds}"
@@ -314,6 +311,23 @@ def _replicas(rows: Sequence[Mapping[str, Any]], values: Mapping[str, float], sc
             f"Machines without accelerators are estimates that no run has checked; an answer of"
             f" {counted(values['output_tokens'], 'token')} takes {seconds(answer_s)} there at best."
         )
+
+
+def _meaning_of_usd(providers: set[str], values: Mapping[str, float]) -> list[str]:
+    """What the USD of a month hold, of rented and of bought replicas."""
+    found = []
+    if providers - {OWN}:
+        found.append(
+            f"USD: whole instances, times {values['cloud_overhead_ratio']:g} for what a cloud bills beside them"
+            f" (cloud_overhead_ratio); without the {counted(values['staging_replicas'], 'staging replica')} that"
+            " `plan` adds; the rows are ordered with them."
+        )
+    if OWN in providers:
+        found.append(
+            "USD of bought cards: every hour of the month at their price an hour, the cards of the replicas alone."
+            " `plan --on-prem` buys whole boards and cards to train on, and counts idle cards at idle power."
+        )
+    return found
 
 
 def _ways(answer: ServeAnswer, values: Mapping[str, float], screen: Screen) -> None:
@@ -349,8 +363,11 @@ def _ways(answer: ServeAnswer, values: Mapping[str, float], screen: Screen) -> N
         if zero
         else ""
     )
+    hourly = (
+        f" {HOURLY}: as each hour needs, each start paid." if any(way.name == HOURLY for _, way in found) else ""
+    )
     screen.line(
-        f"{FIXED}: replicas for the busiest hour, always. hourly: as each hour needs, each start paid. GPU-h:"
+        f"{FIXED}: replicas for the busiest hour, always.{hourly} GPU-h:"
         " paid, hours of the machine for processors; used: of them. P95: to the first token, in the hour with the"
         f" longest.{cold}"
     )
