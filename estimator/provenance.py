@@ -75,6 +75,17 @@ def prices_used(
                 serving.price_source,
                 serving.price_status,
             )
+            bought = next((row for row in arm.parameters if row.name == "own_purchase_usd"), None)
+            if bought:
+                add(
+                    f"{serving.gpu_label}, bought",
+                    serving.provider,
+                    bought.base,
+                    bought.unit,
+                    serving.price_seen,
+                    bought.source,
+                    bought.status,
+                )
         if arm.kind in ("api", "hosted"):
             for row in arm.parameters:
                 if row.name in ("input_price", "output_price", "train_price", "hosting_usd_per_hour") and row.base:

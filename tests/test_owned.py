@@ -122,6 +122,8 @@ def test_one_pool_trains_and_serves_and_nobody_buys_more_for_an_hour() -> None:
     (cards,) = (line for line in h100.lines if "written off" in line.name)
     assert cards.quantity[1] == 4.0, "two replicas and one to train are 3; boards have four"
     assert any(note.startswith("Bought: 4 x NVIDIA H100") for note in h100.notes)
+    (price,) = (one for one in owned(gpu="h100-80gb-sxm").prices if one.unit == "USD/GPU")
+    assert (price.what, price.usd) == ("NVIDIA H100 80GB SXM5, bought", 30000.0)
     assert any("paid at once" in text for text in answer.not_included)
 
 
