@@ -76,7 +76,7 @@ def _largest_group(arm: Arm) -> str:
 def training(plan: Plan) -> str:
     """The run that is cheapest to make, with its memory, time and price."""
     if not plan.training_options:
-        return "No training run on rented GPUs is part of this plan"
+        return "No training run of one's own is part of this plan"
     option = cheapest_run(plan)
     cards = f"{option.gpus} × {option.gpu_label}"
     return (

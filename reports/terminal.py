@@ -79,6 +79,10 @@ def _verdict(plan: Plan, screen: Screen) -> None:
 
 
 def _training(plan: Plan, screen: Screen) -> None:
+    if not plan.training_options:
+        screen.line()
+        screen.line(f"{findings.training(plan)}.")
+        return
     screen.heading("One production run, all epochs (P10 to P90 below each estimate)")
     wide = screen.width >= WIDE
     rows = []

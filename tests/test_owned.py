@@ -153,3 +153,16 @@ def test_values_of_own_hardware_are_known_where_it_is_bought(
     assert (code, "written off over 3 years" in " ".join(out.split())) == (0, True)
     out, err, code = run(monkeypatch, capsys, *words)
     assert (out, code, "own_years" in err) == ("", 1, True)
+
+
+def test_a_plan_without_a_run_says_so_and_draws_no_empty_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Full fine-tuning on one card needs an MI300X, on which TensorRT-LLM does not run."""
+    words = ("--method", "full", "--gpus", "1", "--gpu", "mi300x", "--gpu", "rtx-4090", "--engine", "tensorrt-llm")
+    out, _, code = run(monkeypatch, capsys, "plan", "--model", "7b", "--on-prem", "--draws", "100", *words)
+    said = " ".join(out.split())
+    assert code == 0
+    assert "No training run of one's own is part of this plan." in said
+    assert "tuning on bought hardware: no kind of card both trains and serves the model" in said
+    assert "best at" not in said

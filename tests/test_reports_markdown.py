@@ -71,7 +71,7 @@ def test_a_plan_without_training_or_rival(plan: Plan) -> None:
         plan, arms=arms, training_options=(), sensitivities=(), best_tuned="", break_evens=(), prices=()
     )
     text = plan_markdown(bare)
-    assert "No training run on rented GPUs is part of this plan." in text
+    assert "No training run of one's own is part of this plan." in text
     assert "hangs on" not in text
 
 
