@@ -107,6 +107,11 @@ def test_an_announced_price_counts_from_its_day_until_a_move() -> None:
     plain = costs.calling_lines(x, style="zero-shot")
     times = [np.ravel(a.unit_price_usd / b.unit_price_usd).tolist() for a, b in zip(lines, plain, strict=True)]
     assert np.array(times) == pytest.approx(np.array([[1.0, 1.5, 2.0, 1.0]] * 4))
+    # A model that stops in the middle of month 2 is another one from month 3 on.
+    ended = {**x, "retired_after_months": 1.5}
+    lines = costs.calling_lines(ended, style="zero-shot", price_changes=1)
+    times = [np.ravel(a.unit_price_usd / b.unit_price_usd).tolist() for a, b in zip(lines, plain, strict=True)]
+    assert np.array(times) == pytest.approx(np.array([[1.0, 1.5, 1.0, 1.0]] * 4))
 
 
 def test_a_short_prompt_is_not_cached() -> None:

@@ -78,9 +78,12 @@ def part_of_month_after(*, month: Value, months: Value) -> Value:
 def with_announced_prices(x: Parameters, *, changes: int) -> Parameters:
     """The parameters with each token price of the month: after the day of an announced change, the new one.
 
-    A model moved to since is another one, whose price such a change does not touch.
+    A model moved to since is another one, whose price such a change does not touch; a move that the model's end
+    forces (only models with an end inside the horizon have ``retired_after_months``) is one too.
     """
     same_model = less(api_moves_so_far(x), 1)
+    if "retired_after_months" in x:
+        same_model = same_model * less(x["month"] - 1, x["retired_after_months"])
     prices = {name: x[name] for name in TOKEN_PRICES}
     for place in range(1, changes + 1):
         after = same_model * part_of_month_after(month=x["month"], months=x[f"change_{place}_after_months"])
