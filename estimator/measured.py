@@ -56,6 +56,9 @@ KNOWN = ("id", "source", "notes", *SETTINGS, *MEASURED, *UNUSED)
 OUT_OF_MEMORY = "out-of-memory"
 """The outcome of a run that exhausted its card."""
 
+SAYS_OUT_OF_MEMORY = ("oom", OUT_OF_MEMORY)
+"""What people write for it, in the column ``outcome`` or in place of a measured figure."""
+
 CPU = "cpu"
 """What stands for the card in a row that was run without one."""
 
@@ -255,8 +258,9 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
         loss=one_of("loss"),
         **degrees,
     )
-    gib = cells.get("peak_memory_gib")
-    speed = cells.get("tokens_per_s_per_gpu")
+    figures = {column: cells.get(column) or "" for column in ("peak_memory_gib", "tokens_per_s_per_gpu")}
+    ran_out = any(_says_out_of_memory(text) for text in (cells.get("outcome") or "", *figures.values()))
+    gib, speed = ("" if _says_out_of_memory(text) else text for text in figures.values())
     kind = cells.get("memory_kind") or "unknown"
     if gib and kind not in MEMORY_KINDS:
         raise UnknownNameError("memory kind", kind, MEMORY_KINDS, where="memory_kind")
@@ -279,8 +283,12 @@ def measured_row(cells: Mapping[str, str], *, name: str) -> MeasuredRow:
             for column, kind in OTHER_MEMORY.items()
             if cells.get(column) and kind != (cells.get("memory_kind") if gib else None)
         ),
-        out_of_memory=cells.get("outcome") == OUT_OF_MEMORY,
+        out_of_memory=ran_out,
     )
+
+
+def _says_out_of_memory(text: str) -> bool:
+    return text.lower().replace(" ", "-").replace("_", "-") in SAYS_OUT_OF_MEMORY
 
 
 def _accelerator(cells: Mapping[str, str]) -> tuple[str, Accelerator]:

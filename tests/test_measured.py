@@ -38,6 +38,16 @@ def test_five_columns_are_enough_and_what_was_assumed_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "cells", ["out-of-memory,,", "OOM,,", ",oom,", ",Out of memory,OOM", "out_of_memory,,1500"]
+)
+def test_out_of_memory_is_read_however_it_is_written(tmp_path, cells):
+    header = f"{HEADER},outcome,peak_memory_gib,tokens_per_s_per_gpu"
+    rows, problems = read_runs(csv_file(tmp_path, header, f"llama-3.1-8b,full,rtx-4090,1,2048,{cells}"))
+    assert problems == []
+    assert (rows[0].out_of_memory, rows[0].peak_memory_bytes) == (True, None)
+
+
+@pytest.mark.parametrize(
     ("row", "dtype"),
     [
         ("hf,full,4,,,", "fp32"),

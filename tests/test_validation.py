@@ -41,6 +41,17 @@ def test_five_columns_are_enough_and_bad_rows_are_named(tmp_path: Path) -> None:
     assert "recompute=full" in first["assumed"]
 
 
+def test_a_summary_of_measured_runs_lists_no_prediction_of_single_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "runs.csv"
+    title = "Predicted where nothing was measured"
+    for cells, summary, listed in (("40,", False, True), ("40,", True, False), (",", True, True)):
+        path.write_text(f"{HEAD}llama-3.1-8b,lora,h100,4,2048,{cells}\n", encoding="utf-8")
+        words = ("validate", "--runs", str(path), *(("--summary",) if summary else ()))
+        assert (title in run(monkeypatch, capsys, *words)[0]) == listed
+
+
 def test_serving_rows_are_predicted_too(tmp_path: Path) -> None:
     found = of(
         tmp_path,

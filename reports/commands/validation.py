@@ -121,7 +121,7 @@ def show_validation(found: Validation, screen: Screen, *, own: bool, brief: bool
             _show_worst([check for check in found.checks if check.quantity == quantity], screen)
     failed = {run.id for run in found.exhausted}
     unmeasured = [check for check in found.checks if check.measured is None and check.id not in failed]
-    if own and unmeasured:
+    if own and unmeasured and not (brief and found.summaries):
         _show_predictions(unmeasured, screen)
     if found.exhausted:
         _show_exhausted(found.exhausted, screen)

@@ -152,7 +152,7 @@ def validate_flags() -> Sequence[click.Parameter]:
             panel=WORK,
             help="CSV of measured runs. Required: model, method, gpu, micro_batch, seq_len. Measured:"
             " peak_memory_gib (memory_kind: allocated, reserved, active or nvidia-smi), reserved_gib, device_gib,"
-            " tokens_per_s_per_gpu; serving: output_tokens_per_s_per_gpu.",
+            " tokens_per_s_per_gpu, or outcome out-of-memory; serving: output_tokens_per_s_per_gpu.",
         ),
         Flag("--summary", is_flag=True, panel=OUTPUT, help="Only the errors over all runs and by method."),
         settings(),
