@@ -78,11 +78,21 @@ def nothing_fits(scenario: Scenario, found: SearchResult) -> str:
     """What comes nearest, and what to change."""
     lines = ["nothing fits: no method runs within the limits."]
     lines += [f"{one.what}: {one.reason}." for one in methods_ruled_out(scenario, found)]
-    lines.append(
-        "Change one of: --gpus (more cards), --gpu (larger cards), --method qlora, --micro-batch 1,"
-        " --recompute full, --seq-len (shorter), --loss fused; or raise --budget or --deadline-hours."
-    )
+    lines.append(f"Change one of: {', '.join(_ways_out(scenario))}; or raise --budget or --deadline-hours.")
+    lines.append("`ftcost estimate --what-if` looks further for one method and card.")
     return "\n".join(lines)
+
+
+def _ways_out(scenario: Scenario) -> list[str]:
+    """Changes that may make a run fit and that the search has not tried already."""
+    untried = (
+        ("--method qlora", "qlora" not in scenario.methods),
+        ("--micro-batch 1", scenario.micro_batch not in (None, 1)),
+        ("--recompute full", scenario.recompute not in (None, "full")),
+        ("--loss fused", scenario.loss != "fused"),
+    )
+    changes = [change for change, helps in untried if helps]
+    return ["--gpus (more cards)", "--gpu (larger cards)", *changes, "--seq-len (shorter)"]
 
 
 def methods_ruled_out(scenario: Scenario, found: SearchResult) -> tuple[RuledOut, ...]:

@@ -230,6 +230,22 @@ def bought(plan: Plan) -> list[str]:
     return found
 
 
+def whole_experts(plan: Plan) -> list[str]:
+    """What Transformers 5 does to the QLoRA runs of a mixture of experts, where any is listed."""
+    runs = [option for option in plan.training_options if option.whole_experts_bytes]
+    if not runs:
+        return []
+    needs = sorted(run.whole_experts_bytes for run in runs)
+    least, most = gib(needs[0]), gib(needs[-1])
+    needed = least if least == most else f"{least} to {most}"
+    short = sum(run.whole_experts_bytes > run.limit_bytes for run in runs)
+    return [
+        "The QLoRA runs count on quantised experts, as under Transformers 4 or in stacks that pack experts."
+        f" bitsandbytes under Transformers 5 leaves them whole: a card then holds {needed}, and {short} of"
+        f" {counted(len(runs), 'run')} would not fit."
+    ]
+
+
 def payback(plan: Plan) -> list[str]:
     """When tuning has paid for itself, and what it would be worth to know more."""
     found = []

@@ -122,7 +122,7 @@ def gpu_prices(texts: Iterable[str]) -> dict[str, Any]:
         if len(numbers) not in (1, 3) or numbers != sorted(numbers):
             raise InputError(
                 f"--gpu-price {name}: {usd!r} is neither a price nor a range. Write {name}=2.10 for a firm price,"
-                f" or {name}=1.90:2.10:2.50 for its P10, base and P90."
+                f" or {name}=1.90:2.10:2.50 for its P10, base and P90, in rising order."
             )
         prices.append((name, numbers[len(numbers) // 2]))
         if len(numbers) > 1:

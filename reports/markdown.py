@@ -106,7 +106,7 @@ def _runs(plan: Plan) -> str:
         for option in plan.training_options
     ]
     heads = ("method", "chosen as", "cards", "memory per card", "time", "cost (P10 to P90)")
-    return table(heads, rows, words=3)
+    return "\n\n".join((table(heads, rows, words=3), *findings.whole_experts(plan)))
 
 
 def _doubt(plan: Plan) -> tuple[str, ...]:

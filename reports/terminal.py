@@ -103,7 +103,7 @@ def _training(plan: Plan, screen: Screen) -> None:
     more = numbers("tokens/s per GPU", "MFU") if wide else []
     screen.table([*words("method", "best at", "hardware"), *numbers("GiB", "hours", "USD"), *more], rows)
     screen.line("GiB: peak of the tensors on one card, of what the card offers.")
-    for text in findings.bought(plan):
+    for text in (*findings.whole_experts(plan), *findings.bought(plan)):
         screen.line(text)
 
 

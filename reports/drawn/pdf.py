@@ -287,6 +287,8 @@ def _run(sheet: Sheet, plan: Plan) -> None:
         for option in options
     ]
     sheet.table(columns, rows, size=7.0, lines=3)
+    for text in findings.whole_experts(plan):
+        sheet.paragraph(text, colour=SOFT)
     drawn = (
         [option for option in options if "cheapest" in option.roles] if len(options) > DRAWN_OPTIONS else options
     )

@@ -146,6 +146,7 @@ def training_run(plan: Plan) -> str:
             "soft",
         ),
         table(heads, [_option(option) for option in plan.training_options]),
+        *(paragraph(text, "soft") for text in findings.whole_experts(plan)),
         chart(plan, images.memory(plan), anchor="memory"),
         chart(plan, images.step_time(plan), anchor="step-time"),
     )
