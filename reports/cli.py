@@ -224,6 +224,7 @@ def estimate(**given: Any) -> None:
     from reports.commands.estimate import (
         answer_estimate,
         expert_notes,
+        loss_notes,
         machine_notes,
         run_from_flags,
         show_estimate,
@@ -257,7 +258,8 @@ def estimate(**given: Any) -> None:
         print(json.dumps(answer, indent=2))
         return
     screen = Screen()
-    notes = (*machine_notes(run=run, constants=values), *expert_notes(run=run, answer=answer))
+    experts = expert_notes(run=run, answer=answer)
+    notes = (*machine_notes(run=run, constants=values), *experts, *loss_notes(run=run))
     show_estimate(run=run, answer=answer, screen=screen, notes=notes)
     if given["what_if"]:
         held = answer["memory"]

@@ -238,16 +238,75 @@ def test_what_if_of_a_run_that_fits_does_not_say_that_it_does_not(
         assert (code, title in out) == (0, True)
 
 
-@pytest.mark.parametrize(("gpus", "card"), [("1", "h100"), ("1", "rtx-4090"), ("4", "h100")])
+@pytest.mark.parametrize(
+    ("asked", "helps"),
+    [
+        ("--model 13b --method full --gpu h100", "--method lora"),
+        ("--model 13b --method full --gpu rtx-4090", "--method qlora"),
+        ("--model 13b --method full --gpu h100 --gpus 4", "--method lora"),
+        ("--model 70b --method full --gpu h100", "--method qlora"),
+        ("--model 70b --method full --gpu h100", "--gpus 32 --sharding fsdp"),
+        ("--model llama-3.1-8b --method qlora --gpu rtx-4090 --seq-len 8192", "--offload activations"),
+        (
+            "--model llama-3.1-8b --method qlora --gpu rtx-4090 --seq-len 32768",
+            "--stack hf-fused --loss fused --offload activations",
+        ),
+        ("--model mixtral-8x7b --method qlora --gpu a100-40gb --no-experts-quantized", "--gpus 4"),
+    ],
+)
 def test_asking_for_what_a_change_says_gives_its_memory(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gpus: str, card: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: str, helps: str
 ) -> None:
-    words = ["estimate", "--model", "13b", "--method", "full", "--gpu", card, "--gpus", gpus, "--json"]
+    words = ["estimate", *asked.split(), "--json"]
     changes = json.loads(run(monkeypatch, capsys, *words, "--what-if")[0])["what_if"]
-    assert any("--method lora" in change["flags"] for change in changes)
+    assert any(helps in change["flags"] for change in changes)
     for change in changes:
-        asked = json.loads(run(monkeypatch, capsys, *words, *change["flags"].split())[0])
-        assert asked["memory"]["allocated_bytes"] == pytest.approx(change["allocated_bytes"])
+        again = json.loads(run(monkeypatch, capsys, *words, *change["flags"].split())[0])
+        assert again["memory"]["allocated_bytes"] == pytest.approx(change["allocated_bytes"])
+
+
+def test_of_changes_that_differ_in_degree_a_stronger_one_is_named_only_where_it_is_surer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--model", "7b", "--method", "lora", "--gpu", "h100", "--micro-batch", "16", "--json", "--what-if")
+    changes = json.loads(run(monkeypatch, capsys, "estimate", *words)[0])["what_if"]
+    batches = [change["fits"] for change in changes if change["flags"].startswith("--micro-batch")]
+    assert batches
+    assert len(set(batches)) == len(batches)
+
+
+def test_a_fused_loss_that_the_stack_lacks_is_said_to_be_full_and_not_advised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lean = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100", "--stack", "hf-lean")
+    out, _, _ = run(monkeypatch, capsys, *lean, "--loss", "fused")
+    assert "Loss fused is taken as full: hf-lean has no fused loss" in " ".join(out.split())
+    usual, _, _ = run(monkeypatch, capsys, *lean[:-1], "hf", "--loss", "fused")
+    assert "taken as full" not in usual
+    asked = (*lean, "--seq-len", "32768", "--what-if", "--json")
+    advised = json.loads(run(monkeypatch, capsys, *asked)[0])["what_if"]
+    assert not [change for change in advised if "--loss fused" in change["flags"]]
+
+
+def test_a_plan_says_what_transformers_5_makes_of_its_quantised_mixture(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("plan", "--gpu", "a100-40gb", "--method", "qlora", "--draws", "100", "--model")
+    mixture = " ".join(run(monkeypatch, capsys, *words, "mixtral-8x7b")[0].split())
+    assert "bitsandbytes under Transformers 5 leaves them whole" in mixture
+    assert "3 of 3 runs would not fit" in mixture
+    assert "Transformers 5" not in run(monkeypatch, capsys, *words, "7b")[0]
+
+
+def test_what_the_search_has_tried_is_not_advised_where_nothing_fits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("plan", "--model", "70b", "--gpu", "rtx-4090", "--gpus", "1")
+    _, err, code = run(monkeypatch, capsys, *words)
+    assert code == 3
+    assert "Change one of: --gpus (more cards), --gpu (larger cards), --loss fused, --seq-len (shorter);" in err
+    _, err, _ = run(monkeypatch, capsys, *words, "--method", "lora", "--recompute", "none", "--loss", "fused")
+    assert "(larger cards), --method qlora, --recompute full, --seq-len (shorter);" in err
 
 
 def test_every_part_of_an_estimate_names_a_formula_that_can_be_explained() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from estimator.errors import UnknownNameError
 from estimator.machine import MEMORY, machine_factor
+from estimator.memory.activations import loss_kind
 from estimator.memory.allocator import (
     decile_factors,
     error_share,
@@ -24,12 +25,12 @@ from estimator.memory.allocator import (
     within_probability,
 )
 from estimator.memory.peak import PARTS, moments
-from estimator.memory.stacks import leaves_experts
+from estimator.memory.stacks import leaves_experts, traits
 from estimator.numbers import Number
 from estimator.run import Run
 
 __all__ = [
-    "MEMORY_KINDS", "Memory", "fits_word", "memory", "predicted_bytes", "predicted_range_bytes",
+    "MEMORY_KINDS", "Memory", "fits_word", "fuses_loss", "memory", "predicted_bytes", "predicted_range_bytes",
     "with_whole_experts",
 ]  # fmt: skip
 
@@ -148,6 +149,11 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
         low_bytes=low,
         high_bytes=high,
     )
+
+
+def fuses_loss(run: Run) -> bool:
+    """Whether the stack that was asked for a fused loss has one for this model."""
+    return loss_kind(run=run, traits=traits(run)) == "fused"
 
 
 def with_whole_experts(*, run: Run, constants: Mapping[str, float]) -> Memory | None:

@@ -11,12 +11,12 @@ from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
 from estimator.machine import FACTORS, machine_name, profile_notes
 from estimator.measured import measured_row
-from estimator.memory import fits_word, memory, with_whole_experts
+from estimator.memory import fits_word, fuses_loss, memory, with_whole_experts
 from estimator.memory.stacks import upcast_base
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
 from estimator.run import Run
-from estimator.search.what_if import what_if
+from estimator.search.what_if import MOST_CARDS, what_if
 from estimator.speed import resource_fractions, speed
 from estimator.words import count, percent
 from reports.flags import MAX_GPUS, MAX_MICRO_BATCH, parse_settings, registry, whole
@@ -259,7 +259,9 @@ def show_what_if(rows: Sequence[Mapping[str, Any]], *, limit_bytes: float, fits:
         screen.line("No single change of these settings does.")
         return
     if not rows:
-        screen.line("No three changes together do; try a smaller model, a larger card, or --gpus.")
+        screen.line(
+            f"No three changes together do, up to {MOST_CARDS} cards; try a smaller model or a larger card."
+        )
         return
     screen.table(
         [*words("change"), *numbers("GiB", "fits"), *numbers("cost per token")],
@@ -295,6 +297,15 @@ def expert_notes(*, run: Run, answer: Mapping[str, Any]) -> tuple[str, ...]:
         f" {held['whole_experts_bytes'] / GIB:.2f} GiB instead of {held['allocated_bytes'] / GIB:.2f} GiB"
         " (--no-experts-quantized)."
         " Transformers 4 quantises them, as do stacks that pack experts themselves.",
+    )
+
+
+def loss_notes(*, run: Run) -> tuple[str, ...]:
+    """That a fused loss was asked for where the stack has none."""
+    if run.loss != "fused" or fuses_loss(run):
+        return ()
+    return (
+        f"Loss fused is taken as full: {run.stack} has no fused loss for the family {run.architecture.family}.",
     )
 
 
