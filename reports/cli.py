@@ -224,9 +224,9 @@ def estimate(**given: Any) -> None:
     from reports.commands.estimate import (
         answer_estimate,
         expert_notes,
-        loss_notes,
         machine_notes,
         run_from_flags,
+        run_notes,
         show_estimate,
         show_what_if,
         what_if_rows,
@@ -259,7 +259,7 @@ def estimate(**given: Any) -> None:
         return
     screen = Screen()
     experts = expert_notes(run=run, answer=answer)
-    notes = (*machine_notes(run=run, constants=values), *experts, *loss_notes(run=run))
+    notes = (*machine_notes(run=run, constants=values), *experts, *run_notes(run=run))
     show_estimate(run=run, answer=answer, screen=screen, notes=notes)
     if given["what_if"]:
         held = answer["memory"]

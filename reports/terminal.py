@@ -56,8 +56,9 @@ def _question(plan: Plan, screen: Screen) -> None:
     screen.line(f"ftcost {plan.version}: {plan.model.id}", strong=True)
     screen.line(plan.model.how)
     layout = "packed to" if plan.scenario.packing else "padded, at most"
+    cut = f" (of {values['tokens_per_row']:,.0f}; --seq-len cuts off the rest)" if work.truncated else ""
     screen.line(
-        f"{counted(round(values['rows']), 'row')} x {counted(round(work.tokens_per_row), 'token')} x"
+        f"{counted(round(values['rows']), 'row')} x {counted(round(work.tokens_per_row), 'token')}{cut} x"
         f" {counted(values['epochs'], 'epoch')} = {count(work.useful_tokens)} tokens"
         f" ({layout} {values['seq_len']:,.0f}); {counted(values['requests_per_day'], 'request')} a day of"
         f" {counted(values['input_tokens'], 'token')} in, {values['output_tokens']:,.0f} out,"

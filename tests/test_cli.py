@@ -288,6 +288,20 @@ def test_a_fused_loss_that_the_stack_lacks_is_said_to_be_full_and_not_advised(
     assert not [change for change in advised if "--loss fused" in change["flags"]]
 
 
+def test_what_is_longer_than_the_model_or_the_sequence_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for length, said in (("4096", False), ("4097", True)):
+        out, _, _ = run(monkeypatch, capsys, "estimate", "--model", "llama-2-7b", "--seq-len", length)
+        assert (
+            "4,097 tokens exceed the 4,096 positions of meta-llama/Llama-2-7b-hf" in out.replace("\n", " ")
+        ) == said
+    for row, said in (("2048", False), ("5000", True)):
+        words = ("plan", "--model", "7b", "--gpu", "h100", "--draws", "100", "--tokens-per-row", row)
+        out = " ".join(run(monkeypatch, capsys, *words)[0].split())
+        assert ("2,048 tokens (of 5,000; --seq-len cuts off the rest) x 3 epochs" in out) == said
+
+
 def test_a_plan_says_what_transformers_5_makes_of_its_quantised_mixture(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -300,13 +300,17 @@ def expert_notes(*, run: Run, answer: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def loss_notes(*, run: Run) -> tuple[str, ...]:
-    """That a fused loss was asked for where the stack has none."""
-    if run.loss != "fused" or fuses_loss(run):
-        return ()
-    return (
-        f"Loss fused is taken as full: {run.stack} has no fused loss for the family {run.architecture.family}.",
-    )
+def run_notes(*, run: Run) -> tuple[str, ...]:
+    """A fused loss that the stack lacks, and sequences that exceed the model's positions."""
+    shape, notes = run.architecture, []
+    if run.loss == "fused" and not fuses_loss(run):
+        notes.append(f"Loss fused is taken as full: {run.stack} has no fused loss for the family {shape.family}.")
+    if shape.max_position and float(run.seq_len) > shape.max_position:
+        notes.append(
+            f"{run.seq_len:,.0f} tokens exceed the {shape.max_position:,} positions of {shape.id}: without longer"
+            " position embeddings the model does not learn from them, and `ftcost plan` refuses it."
+        )
+    return tuple(notes)
 
 
 def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen, notes: Sequence[str] = ()) -> None:
