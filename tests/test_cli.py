@@ -302,6 +302,17 @@ def test_what_is_longer_than_the_model_or_the_sequence_is_said(
         assert ("2,048 tokens (of 5,000; --seq-len cuts off the rest) x 3 epochs" in out) == said
 
 
+def test_a_card_that_the_stack_lacks_is_said_by_estimate_and_refused_by_plan(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for gpu, way_out in (("tpu-v5e", "Choose another --gpu."), ("gaudi3", "Choose --stack optimum-habana, or")):
+        out, _, code = run(monkeypatch, capsys, "estimate", "--model", "7b", "--gpu", gpu)
+        assert (code, f"The stack hf does not run on {gpu}" in out) == (0, True)
+        _, err, code = run(monkeypatch, capsys, "plan", "--model", "7b", "--gpu", gpu)
+        assert (code, f"the stack hf does not run on {gpu}. {way_out}" in err) == (3, True)
+    assert "does not run on" not in run(monkeypatch, capsys, "estimate", "--model", "7b", "--gpu", "mi300x")[0]
+
+
 def test_a_plan_says_what_transformers_5_makes_of_its_quantised_mixture(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,16 @@ STACK_VENDORS = {
 }
 """Makers whose cards a training stack runs on; no stack for TPU or Trainium is modelled."""
 
+
+def stack_vendors(stack: str) -> tuple[str, ...]:
+    """Makers whose cards a training stack runs on.
+
+    >>> stack_vendors("optimum-habana")
+    ('intel',)
+    """
+    return STACK_VENDORS.get(stack, DEFAULT_VENDORS)
+
+
 LARGEST_MACHINE = 16.0
 """Cards of the largest single machine; a node with more of them is a rack or a pod of machines."""
 
@@ -113,7 +123,7 @@ def market(*, scenario: Scenario) -> Market:
     quoted = quoted_offers(scenario)
     every = (*(offer for offer in every if offer.gpu not in {one.gpu for one in quoted}), *quoted)
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
-    vendors = STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)
+    vendors = stack_vendors(scenario.stack)
     runs = {name for name, record in accelerators().items() if record.vendor in vendors}
     modern = {name for name in runs if np.all(accelerators()[name].accelerator.bf16_flop_per_s > 0)}
     kept = [
@@ -239,10 +249,13 @@ def _nothing_offered(scenario: Scenario, every: Sequence[Offer]) -> str:
     strange = sorted(
         gpu
         for gpu in wanted_gpus
-        if accelerators()[gpu].vendor not in STACK_VENDORS.get(scenario.stack, DEFAULT_VENDORS)
+        if accelerators()[gpu].vendor not in stack_vendors(scenario.stack)
     )
     if strange:
-        return f"the stack {scenario.stack} does not run on {', '.join(strange)}. Choose another --stack or --gpu."
+        makers = {accelerators()[gpu].vendor for gpu in strange}
+        others = [stack for stack, vendors in STACK_VENDORS.items() if makers <= set(vendors)]
+        way_out = f"Choose --stack {' or '.join(others)}, or another --gpu" if others else "Choose another --gpu"
+        return f"the stack {scenario.stack} does not run on {', '.join(strange)}. {way_out}."
     elsewhere = sorted(
         {offer.provider for offer in every if offer.gpu in wanted_gpus and price_of(offer, scenario.purchase)}
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from estimator.accelerators import accelerators
 from estimator.assumptions import Assumptions
 from estimator.errors import InputError
 from estimator.flop import hardware_flop_per_token, micro_batch_matmul_flop, model_flop_per_token
@@ -16,6 +17,7 @@ from estimator.memory.stacks import upcast_base
 from estimator.numbers import GIB
 from estimator.parameters import active_parameters, total_parameters, trainable_parameters
 from estimator.run import Run
+from estimator.search.market import stack_vendors
 from estimator.search.what_if import MOST_CARDS, what_if
 from estimator.speed import resource_fractions, speed
 from estimator.words import count, percent
@@ -301,7 +303,7 @@ def expert_notes(*, run: Run, answer: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def run_notes(*, run: Run) -> tuple[str, ...]:
-    """A fused loss that the stack lacks, and sequences that exceed the model's positions."""
+    """A fused loss that the stack lacks, sequences beyond the model's positions, a card that the stack lacks."""
     shape, notes = run.architecture, []
     if run.loss == "fused" and not fuses_loss(run):
         notes.append(f"Loss fused is taken as full: {run.stack} has no fused loss for the family {shape.family}.")
@@ -309,6 +311,12 @@ def run_notes(*, run: Run) -> tuple[str, ...]:
         notes.append(
             f"{run.seq_len:,.0f} tokens exceed the {shape.max_position:,} positions of {shape.id}: without longer"
             " position embeddings the model does not learn from them, and `ftcost plan` refuses it."
+        )
+    card = str(run.accelerator.id)
+    if accelerators()[card].vendor not in stack_vendors(run.stack):
+        notes.append(
+            f"The stack {run.stack} does not run on {card}: these are the figures of a card with its rates, and"
+            " `ftcost plan` refuses it."
         )
     return tuple(notes)
 
