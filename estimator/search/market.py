@@ -246,11 +246,7 @@ def _nothing_offered(scenario: Scenario, every: Sequence[Offer]) -> str:
         if names
     ]
     wanted_gpus = {resolve_accelerator(gpu).id for gpu in scenario.gpus}
-    strange = sorted(
-        gpu
-        for gpu in wanted_gpus
-        if accelerators()[gpu].vendor not in stack_vendors(scenario.stack)
-    )
+    strange = sorted(gpu for gpu in wanted_gpus if accelerators()[gpu].vendor not in stack_vendors(scenario.stack))
     if strange:
         makers = {accelerators()[gpu].vendor for gpu in strange}
         others = [stack for stack, vendors in STACK_VENDORS.items() if makers <= set(vendors)]
