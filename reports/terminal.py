@@ -96,7 +96,7 @@ def _training(plan: Plan, screen: Screen) -> None:
                 "\n".join(option.roles),
                 hardware(option),
                 f"{option.allocated_bytes / GIB:.1f}\nof {option.limit_bytes / GIB:.1f}",
-                f"{hours.base:.3g}\n{hours.p10:.2g} to {hours.p90:.2g}",
+                f"{_digits(hours.base, 3)}\n{_digits(hours.p10, 2)} to {_digits(hours.p90, 2)}",
                 f"{money(usd.base)}\n{spread(usd)}",
                 *extra,
             ]
@@ -106,6 +106,15 @@ def _training(plan: Plan, screen: Screen) -> None:
     screen.line("GiB: peak of the tensors on one card, of what the card offers.")
     for text in (*findings.whole_experts(plan), *findings.bought(plan)):
         screen.line(text)
+
+
+def _digits(value: float, digits: int) -> str:
+    """So many digits, without an exponent below a million.
+
+    >>> _digits(55_123.0, 3), _digits(0.8396, 2)
+    ('55,100', '0.84')
+    """
+    return f"{float(f'{value:.{digits}g}'):,g}"
 
 
 def _serving(plan: Plan, screen: Screen) -> None:
