@@ -118,6 +118,7 @@ def methods_ruled_out(scenario: Scenario, found: SearchResult) -> tuple[RuledOut
             if need <= limit:
                 reason += (
                     f", too likely to exceed it: {percent(values['fit_probability_needed'])} sure is asked for"
+                    " (--set fit_probability_needed)"
                 )
         rows.append(RuledOut(what=f"{method} fine-tuning", reason=reason))
     return tuple(rows)
