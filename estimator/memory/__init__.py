@@ -22,6 +22,7 @@ from estimator.memory.allocator import (
     pool_bytes,
     process_bytes,
     spread_name,
+    usable_bytes,
     within_probability,
 )
 from estimator.memory.peak import PARTS, moments
@@ -63,8 +64,8 @@ class Memory:
         needed_bytes: what the device must hold at least: context, tensors and the gaps that the allocator cannot
             close.
         limit_bytes: what the driver reports as the accelerator's memory.
-        fits_probability: probability that what the device must hold stays below the limit, given the spread of
-            measured runs around this model.
+        fits_probability: probability that what the device must hold stays below what the driver leaves, given the
+            spread of measured runs around this model.
         low_bytes, high_bytes: P10 and P90 of the device figure.
     """
 
@@ -132,8 +133,9 @@ def memory(*, run: Run, constants: Mapping[str, float]) -> Memory:
     context = process_bytes(run=run, constants=constants)
     static: Number = sum((parts[part] for part in STATIC if part in parts), start=0.0)
     limit = run.accelerator.memory_bytes
+    usable = usable_bytes(run=run, constants=constants)
     scale = constants[need_spread_name(run=run)]
-    fits = within_probability(bytes_used=needed + context, limit_bytes=limit, scale=scale)
+    fits = within_probability(bytes_used=needed + context, limit_bytes=usable, scale=scale)
     low, high = _deciles(run=run, kind="nvidia-smi", static=static, total=reserved + context, constants=constants)
     if np.ndim(reserved) == 0 and np.ndim(fits) == 0:
         reserved, fits, low, high = float(reserved), float(fits), float(low), float(high)

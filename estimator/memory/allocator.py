@@ -58,8 +58,16 @@ def pool_bytes(
         apart = np.maximum(apart, static + dynamic * (1.0 + gaps) + logits * further)
         largest = np.maximum(largest, dynamic)
     free = np.maximum(apart, resident + stepping + largest) + constants["memory_pool_slack_bytes"]
-    room = run.accelerator.memory_bytes - process_bytes(run=run, constants=constants)
+    room = usable_bytes(run=run, constants=constants) - process_bytes(run=run, constants=constants)
     return needed, np.minimum(free, np.maximum(needed, room))
+
+
+def usable_bytes(*, run: Run, constants: Mapping[str, float]) -> Number:
+    """What programs can have of the device's memory: the driver keeps a part of what it reports as the whole.
+
+    Source: totals in PyTorch's out-of-memory messages against those of nvidia-smi.
+    """
+    return run.accelerator.memory_bytes - constants["memory_driver_bytes"]
 
 
 def process_bytes(*, run: Run, constants: Mapping[str, float]) -> Number:
