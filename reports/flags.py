@@ -328,6 +328,11 @@ def _refuse_conflicts(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"--classes counts the classes of a classification, not of --task {given['task']}. Drop one."
         )
+    if "own" in given["provider"] and set(given["provider"]) != {"own"}:
+        raise InputError(
+            "--provider own holds bought cards over the whole horizon and goes alone. Compare two plans, one with"
+            " --on-prem and one without (`ftcost compare`)."
+        )
 
 
 def _assumptions(given: Mapping[str, Any], as_of: date) -> tuple[Assumptions, tuple[float, ...]]:

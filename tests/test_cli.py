@@ -45,6 +45,7 @@ ESTIMATE = ("estimate", "--model", "llama-3.1-8b", "--gpu", "h100-80gb-sxm", "--
         (("plan", "--model", "7b", "--rows", "many"), 2, "not a valid float"),
         (("plan", "--model", "7b", "--gpu", "h10"), 1, "h100"),
         (("plan", "--model", "7b", "--provider", "awz"), 1, "aws"),
+        (("plan", "--model", "7b", "--provider", "own", "--provider", "lambda"), 1, "goes alone"),
         (("plan", "--model", "7b", "--baseline", "openai/gtp-6-luna"), 1, "gpt-6-luna"),
         (("plan", "--model", "7b", "--method", "lorra"), 1, "lora"),
         (("plan", "--model", "7b", "--set", "rows"), 1, "--set name=value"),

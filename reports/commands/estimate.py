@@ -353,7 +353,8 @@ def show_estimate(*, run: Run, answer: Mapping[str, Any], screen: Screen, notes:
         f" {held['device_high_bytes'] / GIB:.2f}, P10 to P90) of {held['limit_bytes'] / GIB:.2f} GiB."
     )
     screen.line(
-        f"Fits: {held['fits']} ({percent(held['fits_probability'])}), compared with what the driver leaves of the device."
+        f"Fits: {held['fits']} ({percent(held['fits_probability'])}), compared with what the driver leaves of the"
+        " device."
     )
 
     screen.heading("Where an optimizer step's time goes")
