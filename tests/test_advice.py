@@ -42,6 +42,7 @@ def fired(answer: Plan) -> set[str]:
 
 NOT_GIVEN: dict[str, Any] = {}
 MIXTURE: dict[str, Any] = {"model": "Qwen3-30B-A3B", "methods": ("qlora",)}
+LONG: dict[str, Any] = {"model": "llama-3.1-8b", "gpus": ("rtx-4090",), "seq_len": 8192.0}
 NEVER = {"model": "405b", "baselines": ("aws/amazon.nova-micro-v1:0",), "prompt_saving_fraction": 0.0}
 """Tuning does not shorten the prompt, and no tuned model costs less a token than the rival."""
 TABLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -78,6 +79,7 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "lora-over-full": (NOT_GIVEN, CLOSED),
     "one-card": (NOT_GIVEN, {"gpu_count": 8}),
     "cluster": ({"gpu_count": 8, "methods": ("lora",)}, NOT_GIVEN),
+    "fused-loss": (LONG, NOT_GIVEN),
     "whole-experts": (MIXTURE, {"methods": ("qlora",)}),
     "many-epochs": ({"epochs": 10.0}, NOT_GIVEN),
     "overfitting": ({"rows": 300.0}, NOT_GIVEN),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from estimator.advice.facts import Condition, Facts, Words
 from estimator.assumptions import shipped
+from estimator.memory.stacks import NO_FUSED_LOSS
+from estimator.models import resolve_model
 from estimator.money.arms import METHOD_LABELS
 from estimator.money.series import DAYS_PER_MONTH
 from estimator.numbers import GIB
@@ -12,6 +14,9 @@ from estimator.words import count, counted, interval, money, percent
 
 MANY_EPOCHS = 5
 FEW_EXPERIMENTS = 2
+CROWDED, LOGITS_MATTER = 0.8, 0.25
+"""Shares of a card that is taken, and of the peak that the logits are, from which a fused loss is advised."""
+
 NEARLY_ALL = 0.9
 """Share of the static prompt from which tuning is taken to make it needless."""
 
@@ -63,6 +68,22 @@ def _cluster_is_not_needed(facts: Facts) -> Words | None:
         "fill": percent(option.device_bytes / option.limit_bytes),
         "hours": counted(float(f"{option.hours.base:.2g}"), "hour"),
         "usd": money(option.usd.base),
+    }
+
+
+def _logits_decide(facts: Facts) -> Words | None:
+    option = _option(facts)
+    if option is None or facts.scenario.loss != "full":
+        return None
+    logits = option.memory_parts_bytes.get("logits_and_loss", 0.0)
+    crowded = option.gpus > 1 or option.device_bytes > CROWDED * option.limit_bytes
+    fusable = resolve_model(facts.model.id).architecture.family not in NO_FUSED_LOSS
+    if not (fusable and crowded and logits >= LOGITS_MATTER * option.allocated_bytes):
+        return None
+    return {
+        "logits": f"{logits / GIB:.2g}",
+        "peak": f"{option.allocated_bytes / GIB:.3g}",
+        "cards": f"{option.gpus} x {option.gpu_label}",
     }
 
 
@@ -157,6 +178,7 @@ CONDITIONS: dict[str, Condition] = {
     "full_and_lora_fit": _full_and_lora_fit,
     "one_card_is_enough": _one_card_is_enough,
     "cluster_is_not_needed": _cluster_is_not_needed,
+    "logits_decide": _logits_decide,
     "experts_stay_whole": _experts_stay_whole,
     "many_epochs": _many_epochs,
     "overfitting": _overfitting,
