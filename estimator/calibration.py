@@ -38,7 +38,7 @@ from estimator.calibration_statistics import (
 )
 from estimator.machine import FACTORS, MEMORY, SPEED_FACTORS
 from estimator.measured import MeasuredRow
-from estimator.memory import memory, predicted_bytes
+from estimator.memory import memory, predicted_bytes, usable_bytes
 from estimator.numbers import Array
 from estimator.speed import speed
 
@@ -156,7 +156,7 @@ def _setting(row: MeasuredRow) -> str:
     return f"{row.run.architecture.id} {row.run.method} {row.run.quantization}"
 
 
-def _speeds(rows: Sequence[MeasuredRow]) -> Figures:
+def _speeds(rows: Sequence[MeasuredRow], _: Mapping[str, float]) -> Figures:
     known = [(row, row.tokens_per_s_per_gpu) for row in rows if row.tokens_per_s_per_gpu and row.gpu]
 
     def predict(constants: Mapping[str, float]) -> Array:
@@ -173,11 +173,11 @@ def _speeds(rows: Sequence[MeasuredRow]) -> Figures:
     )
 
 
-def _memories(rows: Sequence[MeasuredRow]) -> Figures:
-    """Every memory figure; of a run that exhausted its card, the card's memory as the least that it needed."""
+def _memories(rows: Sequence[MeasuredRow], shipped: Mapping[str, float]) -> Figures:
+    """Every memory figure; of a run that exhausted its card, what the driver leaves, as the least it needed."""
     known = [
         *((row, kind, value) for row in rows if row.gpu for kind, value in row.memories),
-        *((row, "", float(row.run.accelerator.memory_bytes)) for row in rows if row.bounds_memory),
+        *((row, "", float(usable_bytes(run=row.run, constants=shipped))) for row in rows if row.bounds_memory),
     ]
 
     def predict(constants: Mapping[str, float]) -> Array:
@@ -202,14 +202,16 @@ QUANTITIES = {"speed": (_speeds, SPEED_FACTORS), "memory": (_memories, (MEMORY,)
 def observed(rows: Sequence[MeasuredRow], quantity: str, constants: Mapping[str, float]) -> Observations:
     """The speed or memory figures of some runs of one machine, about the shipped constants."""
     figures, factors = QUANTITIES[quantity]
-    return observe(figures=figures(rows), factors=factors, constants=dict(constants), at=np.zeros(len(factors)))
+    return observe(
+        figures=figures(rows, constants), factors=factors, constants=dict(constants), at=np.zeros(len(factors))
+    )
 
 
 def _fitted(
     rows: Sequence[MeasuredRow], quantity: str, constants: Assumptions
 ) -> tuple[tuple[Factor, ...], Gain | None]:
     read, factors = QUANTITIES[quantity]
-    figures = read(rows)
+    figures = read(rows, constants)
     if not figures.ids:
         return (), None
     plain, prior = dict(constants), prior_of(constants, factors)

@@ -59,8 +59,8 @@ def _row(kind: str, dtype: str, shape: str, figures: tuple[float, str] | str) ->
 def _reason(error: Exception) -> str:
     """Why a probe has no figure, on one line.
 
-    >>> _reason(NotImplementedError())
-    'not on this device: NotImplementedError'
+    >>> _reason(RuntimeError())
+    'not on this device: RuntimeError'
     """
     said = next(iter(str(error).splitlines()), "") or type(error).__name__
     return f"not on this device: {said[:120]}"

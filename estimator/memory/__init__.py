@@ -32,7 +32,7 @@ from estimator.run import Run
 
 __all__ = [
     "MEMORY_KINDS", "Memory", "fits_word", "fuses_loss", "memory", "predicted_bytes", "predicted_range_bytes",
-    "with_whole_experts",
+    "usable_bytes", "with_whole_experts",
 ]  # fmt: skip
 
 MEMORY_KINDS = ("allocated", "active", "reserved", "nvidia-smi", "unknown")

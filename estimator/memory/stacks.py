@@ -176,8 +176,11 @@ def leaves_experts(run: Run) -> bool:
     linear modules. PEFT's k-bit preparation then holds the routed ones in fp32 (`upcast_base`). Source: read in
     Transformers 5.23 (integrations/bitsandbytes.py, the model classes) and PEFT 0.21 (utils/other.py).
     """
-    by_module = run.quantization in ("nf4", "nf4-double", "int8")
-    return bool(run.architecture.experts) and by_module and run.stack in ("hf", "hf-lean", "hf-compile")
+    return (
+        bool(run.architecture.experts)
+        and run.quantization in KBIT
+        and run.stack in ("hf", "hf-lean", "hf-compile")
+    )
 
 
 def own_attention(run: Run) -> bool:
